@@ -1,0 +1,58 @@
+"""Losses, as recipe sections. Torch-free."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from t2igan.config import Config
+from t2igan.features.config import SmallClipTowerConfig
+
+
+class ClipGuidanceConfig(Config):
+    """The frozen CLIP image tower whose spherical distance to the caption guides G."""
+
+    model: str = "ViT-L-14"
+    """open_clip model name."""
+    pretrained: str | None = "openai"
+    """open_clip pretrained tag or a local weights file."""
+
+
+class ProjectedGANConfig(Config):
+    """StyleGAN-T's loss: hinge on a projected discriminator, CLIP guidance, blur that fades."""
+
+    kind: Literal["projected_gan"] = "projected_gan"
+    """Kind of loss."""
+    blur_init_sigma: float = Field(32.0, ge=0)
+    """Blur of everything D sees at the start, in pixels; falls linearly to 0."""
+    blur_fade_kimg: float = Field(1000.0, ge=0)
+    """Thousands of images until the blur is gone; 0 = no blur."""
+    clip_weight: float = Field(0.0, ge=0)
+    """Weight of the squared spherical distance, relative to the mean adversarial term. The official code divides only
+    the adversarial term by the micro-batch, so its 0.2 at micro-batch 8 is 1.6 here."""
+    guide: SmallClipTowerConfig | ClipGuidanceConfig | None = None
+    """Network of the CLIP guidance; null where clip_weight is 0."""
+    mismatch_weight: float = Field(0.0, ge=0)
+    """Weight of real images with another image's caption, shown to D as fakes; 0 is official."""
+
+
+class ClipContrastiveConfig(Config):
+    """Symmetric contrastive loss of CLIP; equal captions share their targets."""
+
+    kind: Literal["clip_contrastive"] = "clip_contrastive"
+    """Kind of loss."""
+    max_logit_scale: float = Field(100.0, gt=0)
+    """The learned temperature's upper bound."""
+
+
+class AttributesConfig(Config):
+    """Cross-entropy on ground-truth attributes: trains the judge."""
+
+    kind: Literal["attributes"] = "attributes"
+    """Kind of loss."""
+    noise: float = Field(0.1, ge=0)
+    """Largest std of the noise that is added to training images, in units of [-1, 1]."""
+
+
+LossConfig = Annotated[ProjectedGANConfig | ClipContrastiveConfig | AttributesConfig, Field(discriminator="kind")]

@@ -1,0 +1,68 @@
+"""The discriminator's config and the tagged unions that recipes and checkpoints decode. Torch-free."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from t2igan.config import Config
+from t2igan.features.config import BackboneConfig, ConvTowerConfig, DinoConfig
+from t2igan.models.stylegan_t.config import StyleGANTConfig
+from t2igan.text.config import TextTowerConfig
+
+GeneratorConfig = StyleGANTConfig
+
+
+class ProjectedConfig(Config):
+    """Projected discriminator: a frozen image network, and a small trained head on each of its feature maps."""
+
+    arch: Literal["projected"] = "projected"
+    """Architecture name."""
+    backbone: BackboneConfig = Field(default_factory=DinoConfig)
+    """The frozen network. Official: DINO ViT-S/16 at 224 px."""
+    c_dim: int = Field(768, ge=0)
+    """Length of the text embedding for projection conditioning; 0 = unconditional."""
+    cmap_dim: int = Field(64, ge=1)
+    """Width of the projection between head features and text."""
+    head: Literal["tokens", "maps"] = "tokens"
+    """`tokens`: 1-D circular convolutions of kernel 9 along the token sequence (official, for ViTs); `maps`: 3x3
+    convolutions, for convolutional backbones, where neighbours above and below matter."""
+    text_gain: float = Field(1.0, gt=0)
+    """Factor on the unit-length text embedding before the heads' projection; 1 is official."""
+    virtual_batch: int = Field(8, ge=1)
+    """Samples that share BatchNormLocal's statistics."""
+    spectral_norm_updates: Literal["per_step", "per_call"] = "per_step"
+    """When the power iteration advances: once a training step, or on every training-mode call as the official code does."""
+    augment: Literal["none", "color,translation,cutout", "translation,cutout", "translation"] = "color,translation,cutout"
+    """DiffAugment policy for everything that D sees."""
+    p_crop: float = Field(0.5, ge=0, le=1)
+    """Chance that an image larger than the backbone's input is cropped rather than resized."""
+
+
+DiscriminatorConfig = ProjectedConfig
+
+
+class SmallClipConfig(Config):
+    """A small CLIP: convolutional image tower, open_clip's text transformer."""
+
+    arch: Literal["small_clip"] = "small_clip"
+    """Architecture name."""
+    image: ConvTowerConfig = Field(default_factory=ConvTowerConfig)
+    """Image tower."""
+    text: TextTowerConfig = Field(default_factory=TextTowerConfig)
+    """Text tower."""
+
+
+class JudgeConfig(Config):
+    """The judge: a small convolutional classifier of ground-truth attributes, never used in training a GAN."""
+
+    arch: Literal["judge"] = "judge"
+    """Architecture name."""
+    trunk: ConvTowerConfig = Field(default_factory=ConvTowerConfig)
+    """Convolutional trunk; its embedding feeds the attribute heads and the Frechet distance."""
+    classes: dict[str, int]
+    """Number of classes of each attribute, in label order."""
+
+
+EncoderConfig = Annotated[SmallClipConfig | JudgeConfig, Field(discriminator="arch")]

@@ -1,0 +1,162 @@
+"""What a recipe may say. Composes the packages' own config models; torch-free."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag, model_validator
+
+from t2igan.config import Config
+from t2igan.data.config import DataConfig
+from t2igan.losses.config import AttributesConfig, ClipContrastiveConfig, ProjectedGANConfig
+from t2igan.models.config import DiscriminatorConfig, EncoderConfig, GeneratorConfig
+from t2igan.text.config import ClipTextConfig, ConditionerConfig
+
+
+class AdamConfig(Config):
+    """Adam (AdamW where weight_decay is not 0)."""
+
+    learning_rate: float = Field(2e-3, gt=0)
+    """Step size."""
+    betas: tuple[float, float] = (0.0, 0.99)
+    """Decay of the running mean and of the running square."""
+    eps: float = Field(1e-8, gt=0)
+    """Added to the root of the running square."""
+    weight_decay: float = Field(0.0, ge=0)
+    """Decoupled weight decay, on tensors of two or more dimensions."""
+    schedule: Literal["constant", "cosine"] = "constant"
+    """Course of the learning rate over the stage: constant, or cosine down to 0."""
+    warmup_kimg: float = Field(0.0, ge=0)
+    """Thousands of images of linear warm-up."""
+
+
+class OptimConfig(Config):
+    """Optimisers of a GAN."""
+
+    G: AdamConfig = Field(default_factory=AdamConfig)
+    """Generator."""
+    D: AdamConfig = Field(default_factory=AdamConfig)
+    """Discriminator."""
+
+
+class TrainConfig(Config):
+    """How to train, whatever is trained."""
+
+    batch: int = Field(64, ge=1)
+    """Images a step, over all ranks."""
+    batch_gpu: int | None = Field(None, ge=1)
+    """Images per forward pass and rank; smaller than batch / ranks accumulates gradients. null = no accumulation."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
+    """Autocast precision; auto = bf16 where the machine multiplies it natively, else fp32."""
+    seed: int = 0
+    """Seed of initial weights, noise and data order."""
+    ema_kimg: float = Field(20.0, ge=0)
+    """Half-life of the averaged generator, in thousands of images; official: batch * 10 / 32."""
+    ema_rampup: float | None = Field(0.05, gt=0)
+    """The half-life is at most this share of the images seen so far; null = no ramp."""
+    tick_kimg: float = Field(4.0, gt=0)
+    """Thousands of images between two progress lines."""
+    sample_kimg: float = Field(20.0, gt=0)
+    """Thousands of images between two sample grids."""
+    state_kimg: float = Field(20.0, gt=0)
+    """Thousands of images between two checkpoints to resume from."""
+    keep_states: int = Field(2, ge=1)
+    """Checkpoints to resume from that are kept."""
+    max_bad_steps: int = Field(20, ge=1)
+    """Steps in a row with non-finite gradients before training stops. Such steps are skipped and counted."""
+    threads: int | None = Field(None, ge=1)
+    """CPU threads; null = all free cores."""
+    workers: int = Field(0, ge=0)
+    """Processes that load data; 0 = load in the training process."""
+
+
+class StageConfig(Config):
+    """One resolution of progressive training."""
+
+    resolution: int = Field(ge=8)
+    """Image size in pixels."""
+    kimg: float = Field(gt=0)
+    """Thousands of images of this stage."""
+    trains: Literal["all"] = "all"
+    """Which generator weights train."""
+
+
+class SampleConfig(Config):
+    """The pictures that a run draws of itself."""
+
+    prompts: tuple[str, ...] = ()
+    """Fixed prompts of the sample grids; empty = captions of the first training images."""
+    num_images: int = Field(32, ge=1)
+    """Tiles of a grid."""
+    psi: float = Field(1.0, ge=-2, le=2)
+    """Truncation of the grids."""
+
+
+class GanRecipe(Config):
+    """A complete run of a text-to-image GAN."""
+
+    task: Literal["gan"] = "gan"
+    """What is trained."""
+    name: str
+    """Name of the run; its folder is runs/NAME unless --out says otherwise."""
+    description: str = ""
+    """One sentence for `t2igan recipe list`."""
+    data: DataConfig
+    """Training images and captions."""
+    conditioner: ConditionerConfig = Field(default_factory=ClipTextConfig)
+    """Text encoder."""
+    generator: GeneratorConfig
+    """Generator."""
+    discriminator: DiscriminatorConfig
+    """Discriminator."""
+    loss: ProjectedGANConfig = Field(default_factory=ProjectedGANConfig)
+    """Loss."""
+    optim: OptimConfig = Field(default_factory=OptimConfig)
+    """Optimisers."""
+    train: TrainConfig = Field(default_factory=TrainConfig)
+    """Batch, precision, schedule of snapshots."""
+    stages: tuple[StageConfig, ...] = Field(min_length=1)
+    """Resolutions, in order."""
+    samples: SampleConfig = Field(default_factory=SampleConfig)
+    """Sample grids."""
+
+
+EncoderLoss = Annotated[ClipContrastiveConfig | AttributesConfig, Field(discriminator="kind")]
+
+
+class EncoderRecipe(Config):
+    """A complete run of a supervised network: a small CLIP, or the judge."""
+
+    task: Literal["encoder"] = "encoder"
+    """What is trained."""
+    name: str
+    """Name of the run; its folder is runs/NAME unless --out says otherwise."""
+    description: str = ""
+    """One sentence for `t2igan recipe list`."""
+    data: DataConfig
+    """Training images, with captions or attributes."""
+    encoder: EncoderConfig
+    """The network."""
+    loss: EncoderLoss
+    """Loss."""
+    optim: AdamConfig = Field(default_factory=AdamConfig)
+    """Optimiser."""
+    train: TrainConfig = Field(default_factory=TrainConfig)
+    """Batch, precision, schedule of snapshots."""
+    kimg: float = Field(gt=0)
+    """Thousands of images to train on."""
+
+    @model_validator(mode="after")
+    def _contrast_needs_the_whole_batch(self) -> EncoderRecipe:
+        if self.loss.kind == "clip_contrastive" and self.train.batch_gpu not in (None, self.train.batch):
+            raise ValueError("clip_contrastive compares all captions of a batch: leave train.batch_gpu out")
+        return self
+
+
+def _task(value: Any) -> str:
+    return value.get("task", "gan") if isinstance(value, dict) else getattr(value, "task", "gan")
+
+
+Recipe = Annotated[
+    Annotated[GanRecipe, Tag("gan")] | Annotated[EncoderRecipe, Tag("encoder")], Discriminator(_task)
+]

@@ -1,0 +1,60 @@
+"""Text encoders, as recipe sections. Torch-free."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from t2igan.config import Config
+
+
+class ClipTextConfig(Config):
+    """Frozen open_clip text tower."""
+
+    kind: Literal["clip_text"] = "clip_text"
+    """Kind of conditioner."""
+    model: str = "ViT-L-14"
+    """open_clip model name, or the path of an open_clip model-config JSON."""
+    pretrained: str | None = "openai"
+    """open_clip pretrained tag or a local weights file; null = random weights, for tests only."""
+    quick_gelu: bool | None = None
+    """Activation; null = what the tag needs. Local OpenAI weights need true."""
+
+
+class SmallClipTextConfig(Config):
+    """The text tower of a small CLIP trained by t2igan (recipe shapes_clip)."""
+
+    kind: Literal["small_clip"] = "small_clip"
+    """Kind of conditioner."""
+    checkpoint: str = "embedded:shapes_clip"
+    """A checkpoint of kind `clip`, or embedded:NAME for one inside the package."""
+
+
+class HashingConfig(Config):
+    """Weightless encoder: every word is a fixed random direction. For tests and smoke runs."""
+
+    kind: Literal["hashing"] = "hashing"
+    """Kind of conditioner."""
+    dim: int = Field(64, ge=8)
+    """Length of the embedding."""
+
+
+ConditionerConfig = Annotated[ClipTextConfig | SmallClipTextConfig | HashingConfig, Field(discriminator="kind")]
+
+
+class TextTowerConfig(Config):
+    """The trainable text tower of the small CLIP: open_clip's text transformer."""
+
+    context_length: int = Field(24, ge=4)
+    """Most tokens of a caption, start and end tokens included."""
+    num_merges: int = Field(3000, ge=0)
+    """BPE merges kept of open_clip's tokenizer; the vocabulary is num_merges + 514."""
+    width: int = Field(128, ge=16)
+    """Width of the transformer."""
+    heads: int = Field(4, ge=1)
+    """Attention heads."""
+    layers: int = Field(3, ge=1)
+    """Transformer blocks."""
+    embed_dim: int = Field(128, ge=8)
+    """Length of the output embedding; must equal the image tower's."""
