@@ -125,7 +125,9 @@ def png_bytes(image: Tensor | Image.Image, metadata: Mapping[str, Any] | None = 
     info = PngImagePlugin.PngInfo()
     if metadata is not None:
         entry = {"v": METADATA_VERSION, **metadata, "size": [picture.height, picture.width]}
-        info.add_itxt(METADATA_KEY, json.dumps(entry, ensure_ascii=False))
+        # A prompt from a shell with broken bytes holds lone surrogates, which UTF-8 cannot store.
+        text = json.dumps(entry, ensure_ascii=False).encode("utf-8", "replace").decode()
+        info.add_itxt(METADATA_KEY, text)
     buffer = io.BytesIO()
     picture.save(buffer, format="PNG", pnginfo=info)
     return buffer.getvalue()

@@ -105,6 +105,13 @@ def test_metadata_is_plain_json_in_an_international_text_chunk():
     assert json.loads(text)["prompt"] == "ß"
 
 
+def test_broken_bytes_in_a_prompt_neither_stop_the_grid_nor_the_file(tmp_path: Path):
+    images.save_png(
+        tmp_path / "x.png", images.grid(colours(1), 1, captions=["a \udcff"]), {"prompt": "a \udcff"}
+    )
+    assert images.read_metadata(tmp_path / "x.png")["prompt"] == "a ?"
+
+
 def test_a_failed_write_leaves_the_old_file_and_no_temporary_one(tmp_path: Path):
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "inside").touch()
