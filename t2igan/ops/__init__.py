@@ -1,0 +1,1 @@
+"""Tensor functions and layers that know no architecture."""

@@ -1,0 +1,1 @@
+"""StyleGAN-T (Sauer et al. 2023)."""

@@ -16,26 +16,26 @@ class StyleGANTConfig(Config):
 
     arch: Literal["stylegan_t"] = "stylegan_t"
     """Architecture name."""
-    z_dim: int = Field(64, ge=1)
+    z_dim: int = Field(default=64, ge=1)
     """Length of the latent z."""
-    c_dim: int = Field(768, ge=0)
+    c_dim: int = Field(default=768, ge=0)
     """Length of the pooled text embedding; 0 = unconditional. Must equal the conditioner's."""
-    resolution: int = Field(64, ge=8)
+    resolution: int = Field(default=64, ge=8)
     """Output size in pixels, a power of two; stages override it."""
-    channel_base: int = Field(32768, ge=32)
+    channel_base: int = Field(default=32768, ge=32)
     """Channels at resolution r are min(channel_base // r, channel_max)."""
-    channel_max: int = Field(512, ge=8)
+    channel_max: int = Field(default=512, ge=8)
     """Most channels of any layer."""
-    num_res_blocks: int = Field(2, ge=0)
+    num_res_blocks: int = Field(default=2, ge=0)
     """Pairs of (plain, residual) convolutions in each block."""
-    mapping_layers: int = Field(2, ge=1)
+    mapping_layers: int = Field(default=2, ge=1)
     """Layers of the mapping MLP."""
-    mapping_lr_multiplier: float = Field(0.01, gt=0)
+    mapping_lr_multiplier: float = Field(default=0.01, gt=0)
     """Learning-rate multiplier of the mapping MLP."""
-    text_gain: float = Field(1.0, gt=0)
+    text_gain: float = Field(default=1.0, gt=0)
     """Factor on the unit-length text embedding inside w. 1 is the official scale, at which z moves the styles 8 times
     more than the text at initialisation (spec D30); sqrt(c_dim) makes both equal."""
-    rgb_gain: float = Field(1.0, gt=0)
+    rgb_gain: float = Field(default=1.0, gt=0)
     """Factor on the initial toRGB weights; 1 is official."""
     noise: bool = True
     """Whether layers add noise (strength starts at 0 and is learned)."""

@@ -1,0 +1,54 @@
+"""The StyleGAN-T generator: the public steps z -> ws -> styles -> image. Not: text encoding, which is the conditioner's."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from torch import Tensor, nn
+
+from t2igan.models.common.mapping import Mapping
+from t2igan.models.stylegan_t.config import StyleGANTConfig
+from t2igan.models.stylegan_t.synthesis import Styles, Synthesis
+from t2igan.types import Condition, NoiseMode
+
+
+class Generator(nn.Module):
+    """StyleGAN-T (Sauer et al. 2023). Tensor names are the official ones, so trained weights load by name.
+
+    Attributes:
+        z_dim, c_dim, w_dim, num_ws, img_resolution, img_channels: sizes, see t2igan.types.
+        truncation: psi acts in w, on its z part only.
+    """
+
+    truncation: Literal["w", "z"] = "w"
+
+    def __init__(self, config: StyleGANTConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.z_dim = config.z_dim
+        self.c_dim = config.c_dim
+        self.w_dim = config.w_dim
+        self.img_resolution = config.resolution
+        self.img_channels = 3
+        self.synthesis = Synthesis(config)
+        self.num_ws = self.synthesis.num_ws
+        self.mapping = Mapping(
+            config.z_dim,
+            config.c_dim,
+            num_ws=self.num_ws,
+            num_layers=config.mapping_layers,
+            lr_multiplier=config.mapping_lr_multiplier,
+            text_gain=config.text_gain,
+            average_updates=config.average_updates,
+        )
+
+    def styles(self, ws: Tensor) -> Styles:
+        """[N, num_ws, w_dim] -> layer name -> [N, channels], in layer order."""
+        return self.synthesis.styles(ws)
+
+    def forward(
+        self, z: Tensor, c: Condition, *, psi: float = 1.0, noise_mode: NoiseMode = "const"
+    ) -> Tensor:
+        """Generate [N, 3, R, R] float32 images, about [-1, 1], from latents [N, z_dim] and a Condition of N rows."""
+        ws = self.mapping(z, c, psi=psi)
+        return self.synthesis(self.styles(ws), c, noise_mode=noise_mode)

@@ -1,0 +1,99 @@
+"""Modulated convolution of the StyleGANs, and its demodulation. Not: styles, noise, bias or activation."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from t2igan.ops.upfirdn2d import FIR_TAPS, resample_filter, upfirdn2d
+
+EPSILON = 1e-8  # below the root of the demodulation
+
+
+def modulated_conv2d(
+    x: Tensor, weight: Tensor, style: Tensor, *, up: int = 1, demodulate: bool = True
+) -> Tensor:
+    """Convolve each sample with its own weights, weight * style, normalised to unit output variance.
+
+    Args:
+        x: [N, I, H, W] in the dtype of the convolution.
+        weight: [O, I, k, k], float32, odd k; the map keeps its size (padding k // 2).
+        style: [N, I], float32.
+        up: 2 doubles the size: zeros between the values, weight, then the FIR low-pass (k must be 3).
+        demodulate: divide each sample's weights by their norm over (I, k, k).
+
+    Returns:
+        [N, O, H * up, W * up] in the dtype of x.
+
+    Source: Karras et al. 2020 (StyleGAN2), section 2.2 and appendix B.
+    """
+    if not demodulate:
+        return convolve(x * _per_channel(style, x), weight, up=up)
+    weight, style = prenormalize(x, weight, style)
+    y = convolve(x * _per_channel(style, x), weight, up=up)
+    return y * _per_channel(demodulation(weight, style), y)
+
+
+def demodulation(weight: Tensor, style: Tensor) -> Tensor:
+    """[N, O] factors 1 / |weight[o] * style[n]|, in float32."""
+    # sum_ik (W s)^2 = (sum_k W^2) . s^2: one small product instead of N copies of the weights.
+    energy = weight.float().square().sum(dim=(2, 3))  # [O, I]
+    return (style.float().square() @ energy.T + EPSILON).rsqrt()
+
+
+def prenormalize(x: Tensor, weight: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
+    """Shrink weight and style where float16 would overflow; demodulation takes the factors out again."""
+    if x.dtype != torch.float16:
+        return weight, style
+    fan_in = weight[0].numel()
+    weight = weight / (weight.abs().amax(dim=(1, 2, 3), keepdim=True) * fan_in**0.5)
+    return weight, style / style.abs().amax(dim=1, keepdim=True)
+
+
+def convolve(x: Tensor, weight: Tensor, *, up: int = 1) -> Tensor:
+    """Ordinary "same" convolution, or with up=2 the up-sampling one, in the dtype of x.
+
+    The unfused order: input scaled by style, ONE ordinary convolution, output scaled by the demodulation. Per-sample
+    weights and a grouped convolution (the official order) give the same numbers, in 1.4 times the time and twice the
+    memory when training.
+    """
+    weight = weight.to(x.dtype)
+    if up == 1:
+        return F.conv2d(x, weight, padding=weight.shape[-1] // 2)
+    # Transposed convolution, then depth-wise FIR. Folding the FIR into the weight (`folded_up_weight`, one convolution
+    # and a pixel shuffle) does 4 times the work; forward and backward of 64 x 128 x 8 x 8 -> 64 channels on one core:
+    # 19 against 48 ms in float32, 7.9 against 15 ms in bfloat16; 16 -> 32 px: 66 / 178 and 23 / 37 ms.
+    y = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)  # [N, O, 2H + 1, 2W + 1]
+    return upfirdn2d(y, resample_filter().to(x.device), padding=(1, 1), gain=4)
+
+
+def folded_up_weight(weight: Tensor) -> Tensor:
+    """Fold up-sampling by 2 and its FIR into an ordinary weight.
+
+    Args:
+        weight: [O, I, 3, 3].
+
+    Returns:
+        [4 O, I, 3, 3]: pixel_shuffle(conv2d(x, folded, padding=1), 2) equals convolve(x, weight, up=2).
+    """
+    phases = _fir_phases().to(weight)
+    o, i = weight.shape[:2]
+    folded = torch.einsum("rka,slb,oiab->orsikl", phases, phases, weight)
+    return folded.reshape(o * 4, i, 3, 3)
+
+
+def _fir_phases() -> Tensor:
+    """[2, 3, 3]: how weight tap a enters tap k of the kernel that makes outputs of phase r, in one direction."""
+    taps = torch.tensor(FIR_TAPS) * 2 / sum(FIR_TAPS)
+    phases = torch.zeros(2, 3, 3)
+    for r in range(2):
+        for k in range(3):
+            for a in range(3):
+                if 0 <= a + 2 * k - r - 1 < len(taps):
+                    phases[r, k, a] = taps[a + 2 * k - r - 1]
+    return phases
+
+
+def _per_channel(values: Tensor, like: Tensor) -> Tensor:
+    return values.to(like.dtype)[:, :, None, None]

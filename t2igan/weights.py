@@ -1,0 +1,200 @@
+"""Where frozen third-party networks and their weights come from; the only importer of timm, open_clip and clean-fid.
+
+Never on the network unless $T2IGAN_ALLOW_NETWORK is 1: a missing file is an error at once, not a minute of retries.
+Weights are looked for in this order: an explicit local file, the folder $T2IGAN_WEIGHTS, the Hugging Face cache.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from t2igan.errors import WeightsError
+
+SUFFIXES = (".safetensors", ".bin", ".pt", ".pth")
+TIMM_FILES = ("model.safetensors", "pytorch_model.bin")  # names inside a hub repository
+OPEN_CLIP_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+
+
+def timm_vit(name: str, *, pretrained: bool = True, file: str | None = None) -> nn.Module:
+    """A timm vision transformer without classifier, in evaluation mode.
+
+    Args:
+        name: timm's model name, with the tag of its weights after a dot.
+        pretrained: False = random weights, for tests.
+        file: local weights instead of timm's.
+
+    Raises:
+        WeightsError: if the model is unknown or its weights are not on this machine.
+    """
+    timm = _import("timm")
+    if not timm.is_model(name):
+        raise WeightsError(
+            f"timm {timm.__version__} has no model {name!r}. See timm.list_models(), or upgrade timm."
+        )
+    if not pretrained and file is None:
+        return timm.create_model(name, pretrained=False, num_classes=0).eval()
+    repository = getattr(timm.get_pretrained_cfg(name), "hf_hub_id", None)
+    path = _find(name, file, repository, TIMM_FILES)
+    overlay = {"file": str(path)} if path else None
+    with _explained(name, path):
+        return timm.create_model(name, pretrained=True, num_classes=0, pretrained_cfg_overlay=overlay).eval()
+
+
+def vision_transformer(**geometry: int) -> nn.Module:
+    """A timm VisionTransformer of any geometry, with random weights and no classifier; arguments are timm's."""
+    return _import("timm").models.vision_transformer.VisionTransformer(num_classes=0, **geometry).eval()
+
+
+def open_clip_model(model: str, *, pretrained: str | None = None, quick_gelu: bool | None = None) -> Any:
+    """An open_clip model (image and text tower) on the CPU, in evaluation mode.
+
+    Args:
+        model: open_clip's model name, or the path of a model-config JSON.
+        pretrained: open_clip's tag, or a local file; None = random weights, for tests.
+        quick_gelu: the activation of OpenAI's weights; None = what the tag needs. A local file for a model that OpenAI
+            trained must say so: with the wrong activation the numbers are silently wrong.
+
+    Raises:
+        WeightsError: if the model or tag is unknown, or the weights are not on this machine.
+    """
+    open_clip = _import("open_clip")
+    name = _known_open_clip(open_clip, model)
+    if pretrained is None:
+        return open_clip.create_model(name, force_quick_gelu=bool(quick_gelu)).eval()
+    tags = open_clip.list_pretrained_tags_by_model(name)
+    file = pretrained if _is_file_name(pretrained) else None
+    config = {} if file else open_clip.get_pretrained_cfg(name, pretrained)
+    if file is None and not config:
+        raise WeightsError(
+            f"open_clip model {name!r} has no weights {pretrained!r}. Known: {', '.join(tags) or 'none'}."
+        )
+    if file and quick_gelu is None and "openai" in tags:
+        raise WeightsError(
+            f"{file}: {name} exists with two activations. Set quick_gelu: true for OpenAI's weights, else false."
+        )
+    path = _find(f"{name}.{pretrained}", file, config.get("hf_hub"), OPEN_CLIP_FILES)
+    gelu = bool(config.get("quick_gelu")) if quick_gelu is None else quick_gelu
+    with _explained(name, path):
+        source = str(path) if path else pretrained
+        return open_clip.create_model(name, source, force_quick_gelu=gelu, require_pretrained=True).eval()
+
+
+def open_clip_tokenizer(model: str) -> Any:
+    """open_clip's tokenizer for a model name or model-config JSON; its vocabulary ships with open_clip."""
+    open_clip = _import("open_clip")
+    return open_clip.get_tokenizer(_known_open_clip(open_clip, model))
+
+
+def clean_fid_resizer(size: int) -> Callable[..., Any]:
+    """clean-fid's anti-aliased bicubic resize: uint8 [H, W, 3] array -> float32 [size, size, 3] array, 0..255."""
+    resize = _import("cleanfid.resize")
+    return resize.make_resizer("PIL", False, "bicubic", (size, size))
+
+
+def find_file(name: str, file: str | None = None) -> Path:
+    """A weights file by explicit path, or by name in the folder $T2IGAN_WEIGHTS.
+
+    Raises:
+        WeightsError: if it is in neither place.
+    """
+    path = _find(name, file, None, ())
+    assert path is not None
+    return path
+
+
+def _import(module: str) -> Any:
+    """Import a library, or say in one sentence why that cannot work."""
+    try:
+        return importlib.import_module(module)
+    except (ImportError, RuntimeError, AttributeError) as error:
+        if "torchvision" in str(error):
+            raise WeightsError(
+                f"{module} needs a torchvision that matches torch: {error}. "
+                "Install both from the same place (both CPU builds, or both CUDA builds)."
+            ) from error
+        raise WeightsError(
+            f"cannot import {module}: {error}. Install it, e.g. pip install t2igan."
+        ) from error
+
+
+def _find(name: str, file: str | None, repository: str | None, hub_files: tuple[str, ...]) -> Path | None:
+    """Local path of a network's weights; None = not here, but downloading is allowed and possible.
+
+    Raises:
+        WeightsError: if they are nowhere, naming all places that were searched.
+    """
+    if file is not None:
+        if Path(file).is_file():
+            return Path(file)
+        raise WeightsError(f"{name}: weights file {file} does not exist. Correct the path.")
+    searched = []
+    folder = os.environ.get("T2IGAN_WEIGHTS")
+    if folder:
+        for path in (Path(folder) / name, *(Path(folder) / (name + suffix) for suffix in SUFFIXES)):
+            if path.is_file():
+                return path
+        searched.append(f"{folder}/{name}{SUFFIXES[0]}")
+    cached = _find_in_hub_cache(repository, hub_files)
+    if cached:
+        return cached
+    if repository:
+        searched.append(f"the Hugging Face cache ({repository})")
+        if os.environ.get("T2IGAN_ALLOW_NETWORK") == "1":
+            return None
+    places = ", ".join(searched) or "nowhere ($T2IGAN_WEIGHTS is not set)"
+    raise WeightsError(
+        f"the weights of {name} are not on this machine; searched {places}. Put the file into a folder and set "
+        f"T2IGAN_WEIGHTS to it, or set T2IGAN_ALLOW_NETWORK=1 to let it be downloaded."
+    )
+
+
+def _find_in_hub_cache(repository: str | None, names: tuple[str, ...]) -> Path | None:
+    if not repository:
+        return None
+    hub = _import("huggingface_hub")
+    for name in names:
+        path = hub.try_to_load_from_cache(repository.rstrip("/"), name)
+        if isinstance(path, str):
+            return Path(path)
+    return None
+
+
+def _known_open_clip(open_clip: Any, model: str) -> str:
+    """Register a model-config JSON if `model` is one, and return the model's name."""
+    if model.endswith(".json"):
+        if not Path(model).is_file():
+            raise WeightsError(f"open_clip model config {model} does not exist. Correct the path.")
+        open_clip.add_model_config(model)
+        return Path(model).stem
+    if model not in open_clip.list_models():
+        raise WeightsError(
+            f"open_clip has no model {model!r}. See open_clip.list_models(), or give a config JSON."
+        )
+    return model
+
+
+def _is_file_name(pretrained: str) -> bool:
+    return pretrained.endswith(SUFFIXES) or "/" in pretrained
+
+
+class _explained:  # noqa: N801
+    """Context that turns a library's failure to load weights into one line of ours."""
+
+    def __init__(self, name: str, path: Path | None) -> None:
+        self.name, self.path = name, path
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if isinstance(error, Exception):
+            source = self.path or "the download"
+            raise WeightsError(
+                f"{self.name}: cannot load its weights from {source}: {error}. Fetch the file again."
+            ) from error
