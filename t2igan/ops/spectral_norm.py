@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+INITIAL_ITERATIONS = 15  # before them, sigma is anything, and an untrained network's logits are huge
 Padding = Literal["circular", "zeros"]
 
 
@@ -50,9 +51,9 @@ class SpectralConv(nn.Module):
         nn.init.kaiming_uniform_(self.weight_orig, a=math.sqrt(5))  # torch's default for convolutions
         nn.init.uniform_(self.bias, -bound, bound)
         self.register_buffer("weight_u", F.normalize(torch.randn(out_channels), dim=0, eps=1e-12))
-        self.register_buffer(
-            "weight_v", F.normalize(torch.randn(self.weight_orig[0].numel()), dim=0, eps=1e-12)
-        )
+        self.register_buffer("weight_v", torch.zeros(self.weight_orig[0].numel()))
+        for _ in range(INITIAL_ITERATIONS):
+            self.advance()
 
     @torch.no_grad()
     def advance(self) -> None:
