@@ -14,7 +14,7 @@ NUM_COLOURS = 8  # classes c0..c7 of the report's style sheet
 MAX_MARKERS = 60  # hover points a curve; the line itself keeps every point
 
 
-def ticks(low: float, high: float, count: int = 5) -> list[float]:
+def ticks(low: float, high: float, count: int = 6) -> list[float]:
     """About `count` round numbers (1, 2 or 5 times a power of ten) within [low, high]."""
     step_at_least = (high - low) / count
     power = 10 ** math.floor(math.log10(step_at_least))
