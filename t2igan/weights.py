@@ -46,7 +46,7 @@ def timm_vit(name: str, *, pretrained: bool = True, file: str | None = None) -> 
         return timm.create_model(name, pretrained=True, num_classes=0, pretrained_cfg_overlay=overlay).eval()
 
 
-def vision_transformer(**geometry: int) -> nn.Module:
+def vision_transformer(**geometry: float) -> nn.Module:
     """A timm VisionTransformer of any geometry, with random weights and no classifier; arguments are timm's."""
     return _import("timm").models.vision_transformer.VisionTransformer(num_classes=0, **geometry).eval()
 

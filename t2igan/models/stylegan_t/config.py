@@ -26,6 +26,8 @@ class StyleGANTConfig(Config):
     """Channels at resolution r are min(channel_base // r, channel_max)."""
     channel_max: int = Field(default=512, ge=8)
     """Most channels of any layer."""
+    channels_per_resolution: dict[int, int] | None = None
+    """Channels of each resolution, instead of the formula; for imported models that follow none."""
     num_res_blocks: int = Field(default=2, ge=0)
     """Pairs of (plain, residual) convolutions in each block."""
     mapping_layers: int = Field(default=2, ge=1)
@@ -49,11 +51,17 @@ class StyleGANTConfig(Config):
     def _shapes_fit(self) -> StyleGANTConfig:
         if self.resolution & (self.resolution - 1):
             raise ValueError(f"resolution {self.resolution} is not a power of two")
+        if self.channels_per_resolution is not None:
+            missing = set(self.resolutions) - set(self.channels_per_resolution)
+            if missing:
+                raise ValueError(
+                    f"channels_per_resolution lacks {min(missing)} px; it needs {self.resolutions}"
+                )
         for r in self.resolutions:
             if self.num_res_blocks and self.channels(r) % GROUPS:
                 raise ValueError(
-                    f"{self.channels(r)} channels at {r} px are no multiple of {GROUPS}, which the group norm of the residual "
-                    f"layers needs; change channel_base or channel_max"
+                    f"{self.channels(r)} channels at {r} px are no multiple of {GROUPS}, which the group norm of the "
+                    f"residual layers needs; change channel_base or channel_max"
                 )
         return self
 
@@ -69,4 +77,6 @@ class StyleGANTConfig(Config):
 
     def channels(self, r: int) -> int:
         """Channels at resolution r."""
+        if self.channels_per_resolution is not None:
+            return self.channels_per_resolution[r]
         return min(self.channel_base // r, self.channel_max)
