@@ -13,7 +13,7 @@ import numpy as np
 
 from t2igan.data.grammar import Scene, Thing
 
-MARGIN = 0.01  # a shape ends at least this far from the picture's edge
+MARGIN = 0.03  # a shape ends at least this far from the picture's edge
 REACH = {"circle": 1.0, "square": 0.9, "triangle": 1.1, "diamond": 1.12, "ring": 1.06, "cross": 1.06}
 RING_HOLE = 0.52  # radius of the hole, over r
 CROSS_ARM = 0.34  # half the width of an arm, over r
