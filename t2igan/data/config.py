@@ -20,9 +20,9 @@ class ShardsConfig(Config):
     """Shuffle shards and the samples within them, anew every epoch."""
     cache: bool = False
     """Keep decoded images in memory after the first epoch: for sets that fit."""
-    max_pixels: int = Field(178_956_970, ge=64)
+    max_pixels: int = Field(default=178_956_970, ge=64)
     """Images with more pixels are skipped, judged by their header before decoding."""
-    max_bad_fraction: float = Field(0.2, ge=0, le=1)
+    max_bad_fraction: float = Field(default=0.2, ge=0, le=1)
     """Training stops with an error when more samples than this cannot be read."""
 
 
@@ -33,7 +33,7 @@ class ShapesConfig(Config):
     """Kind of source."""
     scenes: Literal["single", "pair", "both"] = "both"
     """One object a scene, two, or a mix."""
-    pair_fraction: float = Field(0.5, ge=0, le=1)
+    pair_fraction: float = Field(default=0.5, ge=0, le=1)
     """Share of two-object scenes when scenes is both."""
     combinations: Literal["seen", "held_out", "all"] = "seen"
     """Which colour-shape pairs appear; training shows only the seen ones."""

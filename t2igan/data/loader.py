@@ -1,0 +1,139 @@
+"""Endless, seeded batches, split over ranks. The only file of this package that needs torch."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from collections.abc import Iterator
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from t2igan.data.config import DataConfig, ShapesConfig, ShardsConfig
+from t2igan.data.shapes import ShapesStream
+from t2igan.data.shard_stream import ShardsStream
+from t2igan.errors import T2IGanError
+from t2igan.types import Batch, Sample
+
+log = logging.getLogger(__name__)
+
+
+class Stream(Protocol):
+    """Sample number i as a pure function of i."""
+
+    def sample(self, index: int) -> Sample:
+        """Sample `index`, 0 or more."""
+        ...
+
+
+def build_stream(data: DataConfig, *, resolution: int, seed: int) -> Stream:
+    """The samples of a recipe's data section.
+
+    Raises:
+        DataError: if the data is missing or broken.
+    """
+    if isinstance(data, ShapesConfig):
+        return ShapesStream(data, resolution=resolution, seed=seed)
+    return ShardsStream(data, resolution=resolution, seed=seed)
+
+
+def build_loader(
+    data: DataConfig,
+    *,
+    resolution: int,
+    batch: int,
+    seed: int,
+    rank: int = 0,
+    world: int = 1,
+    start: int = 0,
+    workers: int = 0,
+) -> Iterator[Batch]:
+    """Endless batches; number b of rank r is a pure function of (data, resolution, batch, seed, r, world, b).
+
+    Args:
+        data: where samples come from.
+        resolution: side of the images, in pixels.
+        batch: images a batch on this rank.
+        seed: seed of the order, or of the scenes.
+        rank: this process; takes rows rank * batch to (rank + 1) * batch of the global batch.
+        world: number of processes.
+        start: batches already consumed; nothing is read for them.
+        workers: processes that load ahead; 0 loads in this one. Any number gives the same batches.
+
+    Raises:
+        DataError: at once if the data is missing, later if it turns out to be broken.
+    """
+    stream = build_stream(data, resolution=resolution, seed=seed)
+    batches = _Batches(stream, batch=batch, rank=rank, world=world)
+    if workers and isinstance(data, ShardsConfig) and data.cache:
+        log.warning("data.cache keeps the images in the training process: train.workers is not used.")
+        workers = 0
+    if workers == 0:
+        return map(batches.__getitem__, itertools.count(start))
+    return _load_ahead(batches, start=start, workers=workers)
+
+
+def _load_ahead(batches: _Batches, *, start: int, workers: int) -> Iterator[Batch]:
+    loader = DataLoader(
+        _Reports(batches),
+        batch_size=None,
+        sampler=_From(start),
+        num_workers=workers,
+        collate_fn=_unchanged,
+        multiprocessing_context="spawn",  # a fork of a process with threads or CUDA may hang
+    )
+    for found in loader:
+        if isinstance(found, T2IGanError):
+            raise found
+        yield found
+
+
+class _Batches(Dataset[Batch]):
+    """Batch number -> Batch of one rank."""
+
+    def __init__(self, stream: Stream, *, batch: int, rank: int, world: int) -> None:
+        self.stream = stream
+        self.batch = batch
+        self.rank = rank
+        self.world = world
+
+    def __getitem__(self, number: int) -> Batch:
+        first = (number * self.world + self.rank) * self.batch
+        return collate([self.stream.sample(index) for index in range(first, first + self.batch)])
+
+
+class _Reports(Dataset[Batch | T2IGanError]):
+    """Gives an error back as a value: DataLoader would wrap it in a worker's traceback."""
+
+    def __init__(self, batches: _Batches) -> None:
+        self.batches = batches
+
+    def __getitem__(self, number: int) -> Batch | T2IGanError:
+        try:
+            return self.batches[number]
+        except T2IGanError as error:
+            return error
+
+
+class _From(Sampler[int]):
+    """start, start + 1, ... without end."""
+
+    def __init__(self, start: int) -> None:
+        self.start = start
+
+    def __iter__(self) -> Iterator[int]:
+        return itertools.count(self.start)
+
+
+def _unchanged(found: Any) -> Any:
+    return found
+
+
+def collate(samples: list[Sample]) -> Batch:
+    """Stack samples of one size: images [N, 3, R, R] uint8; labels [N, A] int64, or None unless all have as many."""
+    images = torch.from_numpy(np.stack([sample.image for sample in samples])).permute(0, 3, 1, 2).contiguous()
+    has_labels = len({len(sample.labels) for sample in samples}) == 1 and bool(samples[0].labels)
+    labels = torch.tensor([sample.labels for sample in samples]) if has_labels else None
+    return Batch(images, tuple(sample.caption for sample in samples), labels)

@@ -1,0 +1,98 @@
+"""Tar shards as an endless stream of samples that can be entered anywhere. Batching is loader.py's."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+from t2igan.data.config import ShardsConfig
+from t2igan.data.draws import MAX_DRAWS, Draws
+from t2igan.data.order import POOL_SHARDS, EpochOrder
+from t2igan.data.pixels import BadSampleError
+from t2igan.data.samples import Decoded, Tally, decode
+from t2igan.data.shards import count_samples, find_shards
+from t2igan.data.tars import Entry, index_tar, read_members
+from t2igan.errors import DataError
+from t2igan.types import Sample
+
+Place = tuple[int, int]  # shard number, number of the sample in it
+
+
+class ShardsStream:
+    """Sample number i is a pure function of (files, config, resolution, seed, i).
+
+    Every good sample comes once an epoch. The place of a bad one is taken by another, chosen by (seed, i).
+    """
+
+    def __init__(self, config: ShardsConfig, *, resolution: int, seed: int) -> None:
+        self.config = config
+        self.resolution = resolution
+        self.seed = seed
+        self.shards = find_shards(config.shards)
+        self.order = EpochOrder(count_samples(self.shards), seed=seed, shuffle=config.shuffle)
+        self.tally = Tally()
+        self._indices: OrderedDict[int, list[Entry]] = OrderedDict()  # of the shards read last
+        self._cache: dict[Place, Decoded | BadSampleError] = {}
+
+    def __len__(self) -> int:
+        return self.order.total
+
+    def sample(self, index: int) -> Sample:
+        """Read sample `index`, 0 or more.
+
+        Raises:
+            DataError: if a shard is broken, or more samples are bad than the config allows.
+        """
+        place = self.order.locate(index)
+        self.tally.tried += 1
+        decoded = self._decode(place)
+        if isinstance(decoded, BadSampleError):
+            self.tally.skip(self._name(place), decoded)
+            place, decoded = self._substitute(index)
+        limit = self.config.max_bad_fraction
+        self.tally.check(self.config.shards, total=len(self), max_bad_fraction=limit)
+        text = Draws("caption", self.seed, index).pick(decoded.captions)
+        return Sample(decoded.image, text, decoded.labels, key=self._entries(place[0])[place[1]].key)
+
+    def _substitute(self, index: int) -> tuple[Place, Decoded]:
+        """The first good one of 64 random samples."""
+        draws = Draws("substitute", self.seed, index)
+        epoch = range(index - index % len(self), index - index % len(self) + len(self))
+        for _ in range(MAX_DRAWS):
+            place = self.order.locate(draws.pick(epoch))
+            decoded = self._decode(place)
+            if isinstance(decoded, Decoded):
+                return place, decoded
+        raise DataError(f"{self.config.shards}: {MAX_DRAWS} random samples in a row cannot be used "
+                        f"({self.tally.reasons()}). Check that the shards hold images with captions.")  # fmt: skip
+
+    def _decode(self, place: Place) -> Decoded | BadSampleError:
+        if place in self._cache:
+            return self._cache[place]
+        shard, number = place
+        try:
+            members = read_members(self.shards[shard], self._entries(shard)[number])
+            found = decode(members, resolution=self.resolution, max_pixels=self.config.max_pixels)
+        except BadSampleError as problem:
+            found = problem.with_traceback(None)  # the traceback would keep the image's bytes
+        if self.config.cache:
+            self._cache[place] = found
+        return found
+
+    def _entries(self, shard: int) -> list[Entry]:
+        """The index of a shard; of two pools of shards at most."""
+        if shard not in self._indices:
+            self._indices[shard] = self._index(shard)
+            if len(self._indices) > 2 * POOL_SHARDS:
+                self._indices.popitem(last=False)
+        return self._indices[shard]
+
+    def _index(self, shard: int) -> list[Entry]:
+        path, counted = self.shards[shard], int(self.order.counts[shard])
+        entries = index_tar(path)
+        if len(entries) != counted:
+            raise DataError(f"{path}: holds {len(entries)} samples, but {path.stem}_stats.json says {counted}. "
+                            "Remove the _stats.json, or write the shard again.")  # fmt: skip
+        return entries
+
+    def _name(self, place: Place) -> str:
+        return f"{self.shards[place[0]]}: {self._entries(place[0])[place[1]].key}"
