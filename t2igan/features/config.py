@@ -20,7 +20,7 @@ class DinoConfig(Config):
     """False = random weights, for tests only."""
     weights: str | None = None
     """Local safetensors file with the weights, instead of timm's download."""
-    image_size: int = Field(224, ge=16)
+    image_size: int = Field(default=224, ge=16)
     """Side of the square input."""
     taps: tuple[int, ...] = (2, 5, 8, 11, -1)
     """Blocks (0-based) whose output tokens go to a head; -1 = the tokens before block 0."""
@@ -44,7 +44,7 @@ class RandomConvConfig(Config):
 
     kind: Literal["random_conv"] = "random_conv"
     """Kind of backbone."""
-    image_size: int = Field(32, ge=8)
+    image_size: int = Field(default=32, ge=8)
     """Side of the square input."""
     channels: tuple[int, ...] = (32, 64, 96)
     """Channels after each stride-2 convolution; each is a tap."""
@@ -56,9 +56,9 @@ BackboneConfig = Annotated[DinoConfig | SmallClipTowerConfig | RandomConvConfig,
 class ConvTowerConfig(Config):
     """A small convolutional image tower: the image side of the small CLIP, and the judge's trunk."""
 
-    image_size: int = Field(32, ge=8)
+    image_size: int = Field(default=32, ge=8)
     """Side of the square input."""
     channels: tuple[int, int, int] = (64, 96, 128)
     """Channels at 1/2, 1/4 and 1/8 of the input size."""
-    embed_dim: int = Field(128, ge=8)
+    embed_dim: int = Field(default=128, ge=8)
     """Length of the output embedding."""

@@ -16,17 +16,17 @@ from t2igan.text.config import ClipTextConfig, ConditionerConfig
 class AdamConfig(Config):
     """Adam (AdamW where weight_decay is not 0)."""
 
-    learning_rate: float = Field(2e-3, gt=0)
+    learning_rate: float = Field(default=2e-3, gt=0)
     """Step size."""
     betas: tuple[float, float] = (0.0, 0.99)
     """Decay of the running mean and of the running square."""
-    eps: float = Field(1e-8, gt=0)
+    eps: float = Field(default=1e-8, gt=0)
     """Added to the root of the running square."""
-    weight_decay: float = Field(0.0, ge=0)
+    weight_decay: float = Field(default=0.0, ge=0)
     """Decoupled weight decay, on tensors of two or more dimensions."""
     schedule: Literal["constant", "cosine"] = "constant"
     """Course of the learning rate over the stage: constant, or cosine down to 0."""
-    warmup_kimg: float = Field(0.0, ge=0)
+    warmup_kimg: float = Field(default=0.0, ge=0)
     """Thousands of images of linear warm-up."""
 
 
@@ -42,31 +42,31 @@ class OptimConfig(Config):
 class TrainConfig(Config):
     """How to train, whatever is trained."""
 
-    batch: int = Field(64, ge=1)
+    batch: int = Field(default=64, ge=1)
     """Images a step, over all ranks."""
-    batch_gpu: int | None = Field(None, ge=1)
+    batch_gpu: int | None = Field(default=None, ge=1)
     """Images per forward pass and rank; smaller than batch / ranks accumulates gradients. null = no accumulation."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """Autocast precision; auto = bf16 where the machine multiplies it natively, else fp32."""
     seed: int = 0
     """Seed of initial weights, noise and data order."""
-    ema_kimg: float = Field(20.0, ge=0)
+    ema_kimg: float = Field(default=20.0, ge=0)
     """Half-life of the averaged generator, in thousands of images; official: batch * 10 / 32."""
-    ema_rampup: float | None = Field(0.05, gt=0)
+    ema_rampup: float | None = Field(default=0.05, gt=0)
     """The half-life is at most this share of the images seen so far; null = no ramp."""
-    tick_kimg: float = Field(4.0, gt=0)
+    tick_kimg: float = Field(default=4.0, gt=0)
     """Thousands of images between two progress lines."""
-    sample_kimg: float = Field(20.0, gt=0)
+    sample_kimg: float = Field(default=20.0, gt=0)
     """Thousands of images between two sample grids."""
-    state_kimg: float = Field(20.0, gt=0)
+    state_kimg: float = Field(default=20.0, gt=0)
     """Thousands of images between two checkpoints to resume from."""
-    keep_states: int = Field(2, ge=1)
+    keep_states: int = Field(default=2, ge=1)
     """Checkpoints to resume from that are kept."""
-    max_bad_steps: int = Field(20, ge=1)
+    max_bad_steps: int = Field(default=20, ge=1)
     """Steps in a row with non-finite gradients before training stops. Such steps are skipped and counted."""
-    threads: int | None = Field(None, ge=1)
+    threads: int | None = Field(default=None, ge=1)
     """CPU threads; null = all free cores."""
-    workers: int = Field(0, ge=0)
+    workers: int = Field(default=0, ge=0)
     """Processes that load data; 0 = load in the training process."""
 
 
@@ -86,9 +86,9 @@ class SampleConfig(Config):
 
     prompts: tuple[str, ...] = ()
     """Fixed prompts of the sample grids; empty = captions of the first training images."""
-    num_images: int = Field(32, ge=1)
+    num_images: int = Field(default=32, ge=1)
     """Tiles of a grid."""
-    psi: float = Field(1.0, ge=-2, le=2)
+    psi: float = Field(default=1.0, ge=-2, le=2)
     """Truncation of the grids."""
 
 
