@@ -1,0 +1,1 @@
+"""The command line: arguments in, one library call, results out. Nothing heavy is imported before a command runs."""
