@@ -1,0 +1,113 @@
+"""`t2igan eval shapes`: a checkpoint's images by protocol `shapes-v1`, and the files to keep.
+
+The prompts and real pictures are t2igan.shapes_protocol's, the numbers t2igan.metrics.shapes's.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from t2igan import __version__
+from t2igan.data.grammar import CLASS_NAMES
+from t2igan.features.judge import load_judge
+from t2igan.files import write_atomic
+from t2igan.metrics.judging import Scorer
+from t2igan.metrics.shapes import ShapesResult
+from t2igan.pipeline import TextToImage
+from t2igan.report import Report
+from t2igan.shapes_protocol import Progress, Scenes, judge_generator
+from t2igan.shapes_report import add_shapes_sections
+
+
+def evaluate_shapes_model(
+    model: str | None,
+    *,
+    n: int = 1000,
+    psi: float = 1.0,
+    seed: int = 0,
+    scenes: Scenes = "both",
+    judge: str = "embedded:shapes_judge",
+    scorer: Scorer | None = None,
+    out: Path | None = None,
+    device: str = "cpu",
+    batch_size: int = 64,
+    on_progress: Progress | None = None,
+) -> dict[str, Any]:
+    """Judge a checkpoint by protocol `shapes-v1`.
+
+    Args:
+        model: checkpoint path or embedded:NAME; None = the embedded model.
+        n: images of each group.
+        psi: truncation.
+        seed: chooses prompts and latents.
+        scenes: which kinds of scenes.
+        judge: checkpoint of the judge.
+        scorer: image-caption cosine by an independent network.
+        out: folder for eval.json and report.html; None writes nothing.
+        device: where the generator runs.
+        batch_size: images at a time.
+        on_progress: told after every batch.
+
+    Returns:
+        What `evaluate_shapes` documents, and under `run`: model and judge fingerprints, n_per_group, psi, seed,
+        noise_mode, resolution, scenes, device, versions, seconds.
+
+    Raises:
+        CheckpointError: if the model or the judge cannot be read.
+        T2IGanError: if `out` cannot be written.
+    """
+    started = time.monotonic()
+    pipeline = TextToImage.from_checkpoint(model, device=device)
+    net = load_judge(judge)
+
+    def generate(captions: Sequence[str], seeds: Sequence[int]) -> Tensor:
+        return pipeline.generate(captions, seeds, psi=psi, batch_size=batch_size).cpu()
+
+    result = judge_generator(
+        generate,
+        pipeline.resolution,
+        judge=net,
+        scorer=scorer,
+        n=n,
+        seed=seed,
+        scenes=scenes,
+        batch_size=batch_size,
+        on_progress=on_progress,
+    )
+    result.numbers["run"] = {
+        "model": model or "embedded",
+        "model_fingerprint": pipeline.fingerprint,
+        "judge": net.name,
+        "n_per_group": n,
+        "psi": psi,
+        "seed": seed,
+        "noise_mode": "const",
+        "resolution": pipeline.resolution,
+        "scenes": scenes,
+        "device": device,
+        "t2igan": __version__,
+        "torch": torch.__version__,
+        "seconds": round(time.monotonic() - started, 1),
+    }
+    if out is not None:
+        write_results(result, out)
+    return result.numbers
+
+
+def write_results(result: ShapesResult, out: Path) -> None:
+    """Write eval.json and report.html, each whole or not at all.
+
+    Raises:
+        T2IGanError: if the folder cannot be written.
+    """
+    write_atomic(out / "eval.json", (json.dumps(result.numbers, indent=2) + "\n").encode())
+    report = Report("t2igan eval shapes")
+    add_shapes_sections(report, result, class_names=CLASS_NAMES)
+    report.save(out / "report.html")
