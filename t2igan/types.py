@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
@@ -133,6 +133,7 @@ class Conditioner(Protocol):
     """Prompts or labels -> Condition: the only place where a string becomes a tensor."""
 
     dim: int
+    config: Any  # its recipe section, complete enough for a checkpoint's header
     fingerprint: str  # which network and weights; stored in checkpoints and caches
 
     def __call__(self, captions: Sequence[str]) -> Condition: ...

@@ -1,0 +1,14 @@
+"""Losses: the table. Torch-free until one is built."""
+
+from __future__ import annotations
+
+from t2igan.registry import Registry
+
+LOSSES = Registry(
+    "loss",
+    {
+        "projected_gan": "t2igan.losses.projected_gan:ProjectedGANLoss",
+        "clip_contrastive": "t2igan.losses.contrastive:ClipContrastiveLoss",
+        "attributes": "t2igan.losses.attributes:AttributesLoss",
+    },
+)

@@ -24,17 +24,22 @@ class ProjectedGANConfig(Config):
 
     kind: Literal["projected_gan"] = "projected_gan"
     """Kind of loss."""
-    blur_init_sigma: float = Field(32.0, ge=0)
+    blur_init_sigma: float = Field(default=32.0, ge=0)
     """Blur of everything D sees at the start, in pixels; falls linearly to 0."""
-    blur_fade_kimg: float = Field(1000.0, ge=0)
+    blur_fade_kimg: float = Field(default=1000.0, ge=0)
     """Thousands of images until the blur is gone; 0 = no blur."""
-    clip_weight: float = Field(0.0, ge=0)
+    clip_weight: float = Field(default=0.0, ge=0)
     """Weight of the squared spherical distance, relative to the mean adversarial term. The official code divides only
     the adversarial term by the micro-batch, so its 0.2 at micro-batch 8 is 1.6 here."""
     guide: SmallClipTowerConfig | ClipGuidanceConfig | None = None
     """Network of the CLIP guidance; null where clip_weight is 0."""
-    mismatch_weight: float = Field(0.0, ge=0)
+    mismatch_weight: float = Field(default=0.0, ge=0)
     """Weight of real images with another image's caption, shown to D as fakes; 0 is official."""
+    shared_fakes: bool = False
+    """One generator pass and one backbone pass a step for both phases: about a quarter faster. G steps first, and D
+    learns on the same images. false is official: D first, on images of its own."""
+    noise_mode: Literal["random", "const", "none"] = "random"
+    """Layer noise of generated images in training."""
 
 
 class ClipContrastiveConfig(Config):
@@ -42,7 +47,7 @@ class ClipContrastiveConfig(Config):
 
     kind: Literal["clip_contrastive"] = "clip_contrastive"
     """Kind of loss."""
-    max_logit_scale: float = Field(100.0, gt=0)
+    max_logit_scale: float = Field(default=100.0, gt=0)
     """The learned temperature's upper bound."""
 
 
@@ -51,7 +56,7 @@ class AttributesConfig(Config):
 
     kind: Literal["attributes"] = "attributes"
     """Kind of loss."""
-    noise: float = Field(0.1, ge=0)
+    noise: float = Field(default=0.1, ge=0)
     """Largest std of the noise that is added to training images, in units of [-1, 1]."""
 
 

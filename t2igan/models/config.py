@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from t2igan.config import Config
 from t2igan.features.config import BackboneConfig, ConvTowerConfig, DinoConfig
@@ -21,22 +21,22 @@ class ProjectedConfig(Config):
     """Architecture name."""
     backbone: BackboneConfig = Field(default_factory=DinoConfig)
     """The frozen network. Official: DINO ViT-S/16 at 224 px."""
-    c_dim: int = Field(768, ge=0)
+    c_dim: int = Field(default=768, ge=0)
     """Length of the text embedding for projection conditioning; 0 = unconditional."""
-    cmap_dim: int = Field(64, ge=1)
+    cmap_dim: int = Field(default=64, ge=1)
     """Width of the projection between head features and text."""
     head: Literal["tokens", "maps"] = "tokens"
     """`tokens`: 1-D circular convolutions of kernel 9 along the token sequence (official, for ViTs); `maps`: 3x3
     convolutions, for convolutional backbones, where neighbours above and below matter."""
-    text_gain: float = Field(1.0, gt=0)
+    text_gain: float = Field(default=1.0, gt=0)
     """Factor on the unit-length text embedding before the heads' projection; 1 is official."""
-    virtual_batch: int = Field(8, ge=1)
+    virtual_batch: int = Field(default=8, ge=1)
     """Samples that share BatchNormLocal's statistics."""
     spectral_norm_updates: Literal["per_step", "per_call"] = "per_step"
     """When the power iteration advances: once a training step, or on every training-mode call as the official code does."""
     augment: Literal["none", "color,translation,cutout", "translation,cutout", "translation"] = "color,translation,cutout"
     """DiffAugment policy for everything that D sees."""
-    p_crop: float = Field(0.5, ge=0, le=1)
+    p_crop: float = Field(default=0.5, ge=0, le=1)
     """Chance that an image larger than the backbone's input is cropped rather than resized."""
 
 
@@ -53,6 +53,17 @@ class SmallClipConfig(Config):
     text: TextTowerConfig = Field(default_factory=TextTowerConfig)
     """Text tower."""
 
+    @property
+    def image_size(self) -> int:
+        """Side of the images it reads."""
+        return self.image.image_size
+
+    @model_validator(mode="after")
+    def _towers_meet(self) -> SmallClipConfig:
+        if self.image.embed_dim != self.text.embed_dim:
+            raise ValueError(f"image.embed_dim {self.image.embed_dim} must equal text.embed_dim {self.text.embed_dim}")
+        return self
+
 
 class JudgeConfig(Config):
     """The judge: a small convolutional classifier of ground-truth attributes, never used in training a GAN."""
@@ -63,6 +74,11 @@ class JudgeConfig(Config):
     """Convolutional trunk; its embedding feeds the attribute heads and the Frechet distance."""
     classes: dict[str, int]
     """Number of classes of each attribute, in label order."""
+
+    @property
+    def image_size(self) -> int:
+        """Side of the images it reads."""
+        return self.trunk.image_size
 
 
 EncoderConfig = Annotated[SmallClipConfig | JudgeConfig, Field(discriminator="arch")]

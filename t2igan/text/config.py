@@ -22,6 +22,23 @@ class ClipTextConfig(Config):
     """Activation; null = what the tag needs. Local OpenAI weights need true."""
 
 
+class TextTowerConfig(Config):
+    """The trainable text tower of the small CLIP: open_clip's text transformer."""
+
+    context_length: int = Field(default=24, ge=4)
+    """Most tokens of a caption, start and end tokens included."""
+    num_merges: int = Field(default=3000, ge=0)
+    """BPE merges kept of open_clip's tokenizer; the vocabulary is num_merges + 514."""
+    width: int = Field(default=128, ge=16)
+    """Width of the transformer."""
+    heads: int = Field(default=4, ge=1)
+    """Attention heads."""
+    layers: int = Field(default=3, ge=1)
+    """Transformer blocks."""
+    embed_dim: int = Field(default=128, ge=8)
+    """Length of the output embedding; must equal the image tower's."""
+
+
 class SmallClipTextConfig(Config):
     """The text tower of a small CLIP trained by t2igan (recipe shapes_clip)."""
 
@@ -29,6 +46,8 @@ class SmallClipTextConfig(Config):
     """Kind of conditioner."""
     checkpoint: str = "embedded:shapes_clip"
     """A checkpoint of kind `clip`, or embedded:NAME for one inside the package."""
+    tower: TextTowerConfig | None = None
+    """Geometry of the tower; written by checkpoints that carry the tower themselves, left out of recipes."""
 
 
 class HashingConfig(Config):
@@ -36,25 +55,8 @@ class HashingConfig(Config):
 
     kind: Literal["hashing"] = "hashing"
     """Kind of conditioner."""
-    dim: int = Field(64, ge=8)
+    dim: int = Field(default=64, ge=8)
     """Length of the embedding."""
 
 
 ConditionerConfig = Annotated[ClipTextConfig | SmallClipTextConfig | HashingConfig, Field(discriminator="kind")]
-
-
-class TextTowerConfig(Config):
-    """The trainable text tower of the small CLIP: open_clip's text transformer."""
-
-    context_length: int = Field(24, ge=4)
-    """Most tokens of a caption, start and end tokens included."""
-    num_merges: int = Field(3000, ge=0)
-    """BPE merges kept of open_clip's tokenizer; the vocabulary is num_merges + 514."""
-    width: int = Field(128, ge=16)
-    """Width of the transformer."""
-    heads: int = Field(4, ge=1)
-    """Attention heads."""
-    layers: int = Field(3, ge=1)
-    """Transformer blocks."""
-    embed_dim: int = Field(128, ge=8)
-    """Length of the output embedding; must equal the image tower's."""

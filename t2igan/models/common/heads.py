@@ -22,7 +22,7 @@ SHAPES: dict[HeadKind, tuple[tuple[int, ...], tuple[int, ...], Padding]] = {
 
 
 class Residual(nn.Module):
-    """(fn(x) + x) / sqrt(2)."""
+    """fn(x) + x. Upstream divides by sqrt(2); here the next convolution does, on its weights."""
 
     def __init__(self, fn: nn.Module) -> None:
         super().__init__()
@@ -30,7 +30,7 @@ class Residual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """The same shape as x."""
-        return (self.fn(x) + x) * math.sqrt(0.5)
+        return self.fn(x) + x
 
 
 class Head(nn.Module):
@@ -81,7 +81,7 @@ class Head(nn.Module):
         """[N, channels, L] or [N, channels, h, w] -> [N, cmap_dim, L], without the text."""
         if self.kind == "tokens":
             x = x.flatten(2)
-        return self.cls(self.main(x)).flatten(2)
+        return self.cls(self.main(x), x_gain=math.sqrt(0.5)).flatten(2)
 
     def score(self, maps: Tensor, c: Condition | Tensor | None) -> Tensor:
         """Projections [N, cmap_dim, L] and a Condition (or its embed) -> logits [N, L], float32."""
@@ -92,7 +92,8 @@ class Head(nn.Module):
             assert embed is not None, "this discriminator is text-conditional"
             assert embed.shape[1] == self.c_dim, f"this discriminator needs [N, {self.c_dim}] text embeddings"
             cmap = self.cmapper(embed.float() * self.text_gain) / math.sqrt(maps.shape[1])  # [N, cmap_dim]
-            return torch.bmm(cmap[:, None].to(maps.dtype), maps)[:, 0].float()
+            # Positions first, so that the gradient comes back channels last, as the convolution wants it.
+            return torch.bmm(maps.transpose(1, 2), cmap[:, :, None].to(maps.dtype))[:, :, 0].float()
 
     def forward(self, x: Tensor, c: Condition | Tensor | None) -> Tensor:
         """Features [N, channels, L or h, w] and a Condition (or its embed) -> logits [N, 1, L]."""

@@ -6,10 +6,10 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from t2igan.models.stylegan_t.config import GROUPS
 from t2igan.ops.bias_act import bias_act
+from t2igan.ops.group_norm import group_norm
 from t2igan.ops.layers import Dense
 from t2igan.ops.modulated_conv import convolve, demodulation, prenormalize
 from t2igan.ops.upfirdn2d import resample_filter
@@ -87,10 +87,8 @@ class SynthesisLayer(nn.Module):
     def _normalize(self, x: Tensor) -> Tensor:
         """sqrt(2) GroupNorm(x), statistics in float32."""
         gain = math.sqrt(2)
-        y = F.group_norm(
-            x.float(), self.norm.num_groups, self.norm.weight * gain, self.norm.bias * gain, self.norm.eps
-        )
-        return y.to(x.dtype)
+        norm = self.norm
+        return group_norm(x, norm.num_groups, norm.weight * gain, norm.bias * gain, norm.eps)
 
     def _convolve(
         self, x: Tensor, style: Tensor, noise_mode: NoiseMode, gain: float, *, x_gain: float = 1.0
@@ -111,7 +109,7 @@ class SynthesisLayer(nn.Module):
         if not self.has_noise or noise_mode == "none":
             return None
         if noise_mode == "const":
-            return self.noise_const * self.noise_strength
+            return (self.noise_const * self.noise_strength)[None, None]
         n, _, h, w = y.shape
         return torch.randn(n, 1, h, w, device=y.device) * self.noise_strength
 

@@ -1,0 +1,190 @@
+"""The one checkpoint format: safetensors tensors, and a header that says what they are. Never pickle.
+
+Header (`__metadata__`, strings only): `t2igan.format`, `.kind` (generator | clip | judge | state), `.config` (JSON of
+the network's config), `.conditioner` (JSON), `.recipe` (JSON), `.progress` (JSON), `.created_by`. Tensors: `G.*`
+and `G_ema.*`, `D.*`, `optim.*`, `E.*` for encoders, `conditioner.*` where nobody else could fetch a text tower.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from t2igan import __version__
+from t2igan.errors import CheckpointError, nearest
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+FORMAT = 1
+KINDS = ("generator", "clip", "judge", "state")
+MAX_HEADER_BYTES = 100_000_000  # safetensors' own limit
+EMBEDDED = "embedded:"
+
+
+@dataclass(frozen=True)
+class Header:
+    """What a checkpoint says of itself."""
+
+    kind: str
+    config: dict[str, Any] = field(default_factory=dict)
+    conditioner: dict[str, Any] = field(default_factory=dict)
+    recipe: dict[str, Any] = field(default_factory=dict)
+    progress: dict[str, Any] = field(default_factory=dict)
+    created_by: str = f"t2igan {__version__}"
+
+    def strings(self) -> dict[str, str]:
+        """The header as safetensors metadata."""
+        parts = {k: json.dumps(getattr(self, k)) for k in ("config", "conditioner", "recipe", "progress")}
+        plain = {"format": str(FORMAT), "kind": self.kind, "created_by": self.created_by}
+        return {f"t2igan.{key}": value for key, value in {**plain, **parts}.items()}
+
+
+def locate(name: str | Path) -> Path:
+    """A path as it is; `embedded:NAME` -> the file inside the package.
+
+    Raises:
+        CheckpointError: if there is no such file.
+    """
+    text = str(name)
+    if not text.startswith(EMBEDDED):
+        path = Path(text)
+        if not path.is_file():
+            raise CheckpointError(f"{path}: no such checkpoint file.")
+        return path
+    folder = Path(str(resources.files("t2igan"))) / "weights_embedded"
+    path = folder / f"{text.removeprefix(EMBEDDED)}.safetensors"
+    if not path.is_file():
+        known = sorted(p.stem for p in folder.glob("*.safetensors"))
+        miss = text.removeprefix(EMBEDDED)
+        raise CheckpointError(f"{text}: not inside the package{nearest(miss, known)} Known: {', '.join(known)}.")
+    return path
+
+
+def save(path: str | Path, tensors: Mapping[str, Tensor], header: Header) -> None:
+    """Write a checkpoint under a temporary name, flush it to disk, and rename it.
+
+    Raises:
+        OSError: if the folder cannot be written or the disk is full; an older file at `path` stays whole.
+    """
+    from safetensors.torch import save_file
+
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    # safetensors refuses tensors that share memory, so every tensor is copied out.
+    plain = {key: value.detach().to("cpu").clone().contiguous() for key, value in tensors.items()}
+    try:
+        save_file(plain, str(temporary), metadata=header.strings())
+        with temporary.open("rb+") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except Exception as error:
+        temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError):
+            raise
+        raise OSError(f"{path}: could not be written: {error}") from error
+
+
+def read_header(path: str | Path) -> Header:
+    """Read what a checkpoint says of itself, without torch and without its tensors.
+
+    Raises:
+        CheckpointError: if the file is not ours, truncated, or of a newer format.
+    """
+    path = locate(path)
+    meta = _raw_metadata(path)
+    if "t2igan.format" not in meta:
+        hint = "Foreign weights can be converted: see `t2igan model convert --help`." if meta else ""
+        raise CheckpointError(f"{path}: a safetensors file, but not made by t2igan. {hint}".rstrip())
+    fmt = meta["t2igan.format"]
+    if not fmt.isdigit() or int(fmt) > FORMAT:
+        raise CheckpointError(f"{path}: made by format {fmt}, this t2igan reads up to {FORMAT}. Upgrade t2igan, or export the file again.")
+    if meta.get("t2igan.kind") not in KINDS:
+        raise CheckpointError(f"{path}: unknown kind {meta.get('t2igan.kind')!r}; known: {', '.join(KINDS)}.")
+    try:
+        parts = {k: json.loads(meta.get(f"t2igan.{k}", "{}")) for k in ("config", "conditioner", "recipe", "progress")}
+    except json.JSONDecodeError as error:
+        raise CheckpointError(f"{path}: its header is damaged ({error}). Export the file again.") from error
+    return Header(kind=meta["t2igan.kind"], created_by=meta.get("t2igan.created_by", "unknown"), **parts)
+
+
+def _raw_metadata(path: Path) -> dict[str, str]:
+    with path.open("rb") as file:
+        length_bytes = file.read(8)
+        length = struct.unpack("<Q", length_bytes)[0] if len(length_bytes) == 8 else MAX_HEADER_BYTES + 1
+        if length > min(MAX_HEADER_BYTES, path.stat().st_size):
+            raise CheckpointError(f"{path}: not a safetensors file, or cut short. Copy or download it again.")
+        try:
+            header = json.loads(file.read(length))
+        except (UnicodeDecodeError, json.JSONDecodeError) as error:
+            raise CheckpointError(f"{path}: not a safetensors file, or cut short. Copy or download it again.") from error
+    ends = [v["data_offsets"][1] for k, v in header.items() if k != "__metadata__"]
+    if path.stat().st_size < 8 + length + max(ends, default=0):
+        raise CheckpointError(f"{path}: cut short ({path.stat().st_size} bytes). Copy or download it again.")
+    return header.get("__metadata__", {}) or {}
+
+
+def read(path: str | Path, *, kind: str) -> tuple[Header, dict[str, Tensor]]:
+    """Read header and tensors, after checking that the file is of `kind`.
+
+    Raises:
+        CheckpointError: as `read_header`, and if the kind differs.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    path = locate(path)
+    header = read_header(path)
+    if header.kind != kind:
+        raise CheckpointError(f"{path}: a checkpoint of kind {header.kind!r}, but {kind!r} is needed here.")
+    try:
+        return header, load_file(str(path))
+    except SafetensorError as error:
+        raise CheckpointError(f"{path}: damaged ({error}). Copy or download it again.") from error
+
+
+def part(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The tensors below `prefix.`, without it."""
+    return {k.removeprefix(f"{prefix}."): v for k, v in tensors.items() if k.startswith(f"{prefix}.")}
+
+
+def with_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The same tensors under `prefix.`."""
+    return {f"{prefix}.{key}": value for key, value in tensors.items()}
+
+
+def fingerprint(tensors: Mapping[str, Tensor]) -> str:
+    """A short hash of names and values: the identity of a set of weights, whatever file carries them."""
+    digest = hashlib.sha256()
+    for key in sorted(tensors):
+        digest.update(key.encode())
+        digest.update(tensors[key].detach().cpu().float().contiguous().numpy().tobytes())
+    return digest.hexdigest()[:16]
+
+
+def load_strictly(module: Any, tensors: Mapping[str, Tensor], *, source: str) -> None:
+    """Load a state dict; missing, extra or misshapen tensors are an error that lists the first few.
+
+    Raises:
+        CheckpointError: naming `source` and the tensors.
+    """
+    own = module.state_dict()
+    missing = [k for k in own if k not in tensors]
+    extra = [k for k in tensors if k not in own]
+    wrong = [k for k in own if k in tensors and tensors[k].shape != own[k].shape]
+    if missing or extra or wrong:
+        found = "; ".join(
+            f"{len(keys)} {what} ({', '.join(keys[:3])}{', ...' if len(keys) > 3 else ''})"
+            for what, keys in (("missing", missing), ("not known", extra), ("of another shape", wrong))
+            if keys
+        )
+        raise CheckpointError(f"{source}: tensors do not fit the network that its header describes: {found}.")
+    module.load_state_dict(dict(tensors))

@@ -1,0 +1,112 @@
+"""What a loss is: a list of phases, each saying which network it trains and how to get a per-sample loss.
+
+Not a training loop: a loss never calls backward, an optimiser or the data.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from t2igan.types import Condition
+
+
+@dataclass(frozen=True)
+class StepInputs:
+    """What a phase sees of one step, or of one micro-batch of it."""
+
+    real: Tensor  # [N, 3, R, R] in [-1, 1]
+    c: Condition  # of the real images
+    c_wrong: Condition  # of other images of the batch: `c` rolled by one before any split
+    z: Tensor  # [N, z_dim] normal
+    u: Tensor  # [N, num_uniforms] in [0, 1): every other random number that the phase needs
+    nimg: int  # images seen before this step
+    labels: Tensor | None = None  # [N, A] int64
+    piece: int = 0  # which micro-batch of the step this is
+
+    def split(self, size: int) -> list[StepInputs]:
+        """Cut into consecutive micro-batches of at most `size` images."""
+        cuts = [slice(start, start + size) for start in range(0, len(self.real), size)]
+        return [
+            StepInputs(
+                real=self.real[cut],
+                c=self.c.index(cut),
+                c_wrong=self.c_wrong.index(cut),
+                z=self.z[cut],
+                u=self.u[cut],
+                nimg=self.nimg,
+                labels=None if self.labels is None else self.labels[cut],
+                piece=piece,
+            )
+            for piece, cut in enumerate(cuts)
+        ]
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One forward-backward-step of a training step."""
+
+    name: str
+    trains: str  # key of the network whose weights it trains
+    loss: Callable[[StepInputs], Tensor]  # [n] per sample
+    draw: str  # which noise of the step: phases with equal draws see equal z and u
+
+
+class PhaseModule(nn.Module):
+    """A phase as a module whose forward IS its loss and whose parameters are the trained network's: what DDP wraps."""
+
+    def __init__(self, phase: Phase, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self._loss = phase.loss
+
+    def forward(self, inputs: StepInputs) -> Tensor:
+        """[n] loss per sample."""
+        return self._loss(inputs)
+
+
+class Scores:
+    """Running means of what a loss wants logged; kept on the device, read once a tick."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, Tensor] = {}
+        self._counts: dict[str, int] = defaultdict(int)
+
+    def add(self, name: str, values: Tensor) -> None:
+        """Add the mean of `values` to the running mean `name`."""
+        mean = values.detach().float().mean()
+        self._sums[name] = self._sums[name] + mean if name in self._sums else mean
+        self._counts[name] += 1
+
+    def read(self) -> dict[str, float]:
+        """The means since the last read, and start anew."""
+        means = {name: float(total) / self._counts[name] for name, total in self._sums.items()}
+        self._sums, self._counts = {}, defaultdict(int)
+        return means
+
+
+class Loss(Protocol):
+    """What the loop needs of a loss."""
+
+    phases: list[Phase]
+    num_uniforms: int
+    scores: Scores
+
+    def before_step(self, nimg: int) -> None:
+        """Anything that moves once a step before its phases (spectral norm)."""
+        ...
+
+    def after_step(self, z: Tensor) -> None:
+        """Anything that moves once a step after its phases (running averages); `z` [N, z_dim] of all ranks."""
+        ...
+
+
+def finite(tensors: list[Tensor]) -> bool:
+    """Whether every number of every tensor is finite; one device sync."""
+    norms = torch._foreach_norm(tensors)
+    return bool(torch.isfinite(torch.stack(norms)).all())

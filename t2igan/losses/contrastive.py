@@ -1,0 +1,57 @@
+"""CLIP's symmetric contrastive loss, for the small CLIP. Source: Radford et al. 2021, figure 3."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from t2igan.losses.base import Phase, Scores, StepInputs
+from t2igan.losses.config import ClipContrastiveConfig
+
+
+class ClipContrastiveLoss:
+    """One phase on network E, which has towers `image` and `text` and a `logit_scale`."""
+
+    num_uniforms = 0
+
+    def __init__(self, config: ClipContrastiveConfig, networks: dict[str, nn.Module]) -> None:
+        self.config = config
+        self.E: Any = networks["E"]
+        self.scores = Scores()
+        self.phases = [Phase("contrast", "E", self.loss, draw="E")]
+
+    def before_step(self, nimg: int) -> None:
+        """Nothing moves."""
+
+    def after_step(self, z: Tensor) -> None:
+        """Nothing moves."""
+
+    def loss(self, inputs: StepInputs) -> Tensor:
+        """[n] mean of both directions' cross-entropies; equal captions share their targets.
+
+        `inputs.c.tokens` holds token ids [N, L].
+        """
+        ids = inputs.c.tokens
+        assert ids is not None
+        image = F.normalize(self.E.image((inputs.real + 1) / 2).float(), dim=1)
+        text = F.normalize(self.E.text(ids).float(), dim=1)
+        scale = self.E.logit_scale.exp().clamp(max=self.config.max_logit_scale)
+        logits = scale * image @ text.T
+        targets = shared_targets(ids)
+        self.scores.add("clip/recall_at_1", targets.gather(1, logits.argmax(1, keepdim=True)).gt(0))
+        self.scores.add("clip/scale", scale)
+        return (soft_cross_entropy(logits, targets) + soft_cross_entropy(logits.T, targets)) / 2
+
+
+def shared_targets(ids: Tensor) -> Tensor:
+    """[N, N] rows that sum to 1, spread over all captions equal to the row's own. `ids` is [N, L]."""
+    equal = (ids[:, None] == ids[None]).all(2).float()
+    return equal / equal.sum(1, keepdim=True)
+
+
+def soft_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
+    """[N, M] logits and target distributions -> [N]."""
+    return -(targets * torch.log_softmax(logits.float(), dim=1)).sum(1)

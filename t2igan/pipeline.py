@@ -1,0 +1,149 @@
+"""From a checkpoint and a prompt to images: the one inference path of the CLI, metrics and notebooks. It trains nothing."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from t2igan import checkpoint, images, rng
+from t2igan.checkpoint import Header, part
+from t2igan.decode import decode_json
+from t2igan.errors import CheckpointError, UsageError
+from t2igan.models import build_generator
+from t2igan.models.config import GeneratorConfig
+from t2igan.text import build_conditioner
+from t2igan.text.config import ConditionerConfig
+from t2igan.types import Conditioner, NoiseMode
+
+DEFAULT_MODEL = "embedded:shapes"
+PSI_RANGE = (-2.0, 2.0)
+
+
+@dataclass(frozen=True)
+class TextToImage:
+    """A generator with the text encoder it was trained on.
+
+    >>> model = TextToImage.from_checkpoint()                        # the embedded model, offline
+    >>> model.generate(["a small red circle on a white background"], seeds=[0])   # uint8 [1, 3, R, R]
+    """
+
+    G: Any
+    conditioner: Conditioner
+    header: Header
+    fingerprint: str  # of the generator's weights
+    device: torch.device
+
+    @classmethod
+    def from_checkpoint(
+        cls, path: str | Path | None = None, *, device: str | torch.device = "cpu", weights: str = "ema"
+    ) -> TextToImage:
+        """Read a model.
+
+        Args:
+            path: a checkpoint of kind `generator` or `state`; None = the model inside the package.
+            device: where to run.
+            weights: `ema`, or `raw` for the generator as the optimiser left it, which only a state holds.
+
+        Raises:
+            CheckpointError: if the file is missing, damaged, of another kind or format.
+            WeightsError: if its text encoder is not on this machine.
+        """
+        name = DEFAULT_MODEL if path is None else path
+        header, tensors = _read(name)
+        prefix = {"ema": "G_ema", "raw": "G"}[weights]
+        own = part(tensors, prefix)
+        if not own:
+            raise CheckpointError(f"{name}: holds no {weights} weights; only a run's state/*.safetensors has raw ones.")
+        config = decode_json(json.dumps(header.config), GeneratorConfig, source=f"header of {name}")
+        G = build_generator(config)
+        checkpoint.load_strictly(G, own, source=str(name))
+        section = decode_json(json.dumps(header.conditioner), ConditionerConfig, source=f"header of {name}")
+        conditioner = build_conditioner(section, part(tensors, "conditioner"), device=device)
+        G.eval().requires_grad_(False).to(device)
+        return cls(G, conditioner, header, checkpoint.fingerprint(own), torch.device(device))
+
+    @property
+    def resolution(self) -> int:
+        """Side of the images in pixels."""
+        return self.G.img_resolution
+
+    def generate(
+        self,
+        prompts: Sequence[str],
+        seeds: Sequence[int],
+        *,
+        psi: float = 1.0,
+        noise_mode: NoiseMode = "const",
+        batch_size: int = 64,
+    ) -> Tensor:
+        """One image a prompt: prompt i with seed i. The same image in any batch.
+
+        Args:
+            prompts: N texts; an empty one is an error, one beyond the encoder's context is cut (see `cut`).
+            seeds: N seeds, each 0 or more.
+            psi: truncation in [-2, 2]; 1 = none, 0 = the mean of z for the prompt.
+            noise_mode: layer noise; `const` is reproducible.
+            batch_size: images per forward pass.
+
+        Returns:
+            [N, 3, R, R] uint8 on the CPU.
+
+        Raises:
+            UsageError: for an empty prompt, a psi out of range, or unequal counts.
+        """
+        return torch.cat(list(self.stream(prompts, seeds, psi=psi, noise_mode=noise_mode, batch_size=batch_size)))
+
+    def stream(
+        self,
+        prompts: Sequence[str],
+        seeds: Sequence[int],
+        *,
+        psi: float = 1.0,
+        noise_mode: NoiseMode = "const",
+        batch_size: int = 64,
+    ) -> Iterator[Tensor]:
+        """As `generate`, a batch of uint8 images at a time, so that metrics never hold them all."""
+        _check(prompts, seeds, psi)
+        for start in range(0, len(prompts), batch_size):
+            cut = slice(start, start + batch_size)
+            with torch.inference_mode():
+                c = self.conditioner(prompts[cut])
+                z = rng.latents(seeds[cut], self.G.z_dim).to(self.device)
+                img = self.G(z, c, psi=psi, noise_mode=noise_mode)
+            yield images.to_uint8(img).cpu()
+
+    def cut(self, prompt: str) -> str:
+        """The end of a prompt that does not fit the text encoder, or an empty string."""
+        return self.conditioner.cut(prompt)
+
+
+def load(path: str | Path | None = None, *, device: str | torch.device = "cpu") -> TextToImage:
+    """Read a model; None = the one inside the package."""
+    return TextToImage.from_checkpoint(path, device=device)
+
+
+def _read(name: str | Path) -> tuple[Header, dict[str, Tensor]]:
+    header = checkpoint.read_header(name)
+    if header.kind == "state" and header.recipe.get("task", "gan") == "gan":
+        header, tensors = checkpoint.read(name, kind="state")
+        stage = header.recipe["stages"][header.progress["stage"]]
+        config = {**header.recipe["generator"], "resolution": stage["resolution"]}
+        return Header("generator", config, header.recipe["conditioner"], header.recipe, header.progress), tensors
+    return checkpoint.read(name, kind="generator")
+
+
+def _check(prompts: Sequence[str], seeds: Sequence[int], psi: float) -> None:
+    if len(prompts) != len(seeds):
+        raise UsageError(f"{len(prompts)} prompts but {len(seeds)} seeds: give one seed for each prompt.")
+    if any(not prompt.strip() for prompt in prompts):
+        raise UsageError("an empty prompt says nothing to draw. Give a sentence, as in: t2igan sample 'a red circle'.")
+    if not PSI_RANGE[0] <= psi <= PSI_RANGE[1]:
+        raise UsageError(f"psi {psi:g} is outside [-2, 2]; 1 is no truncation, 0.7 less variety, 0 the mean image.")
+    if any(not 0 <= seed < 2**63 for seed in seeds):
+        raise UsageError("a seed is a whole number from 0 to 2^63 - 1.")

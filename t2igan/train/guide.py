@@ -1,0 +1,49 @@
+"""The frozen CLIP image tower that guides G: images in [0, 1] -> embeddings. Never the one that scores."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from t2igan import weights
+from t2igan.features.config import SmallClipTowerConfig
+from t2igan.features.conv_tower import load_tower
+from t2igan.losses.config import ClipGuidanceConfig, ProjectedGANConfig
+from t2igan.losses.projected_gan import Guide
+
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+CROP = 64  # images larger than this are cropped to it (StyleGAN-T, section 7 of the spec)
+
+
+def build_guide(config: ProjectedGANConfig, device: torch.device) -> Guide | None:
+    """The guide that a loss config names, or None where it asks for none."""
+    if not config.clip_weight or config.guide is None:
+        return None
+    if isinstance(config.guide, SmallClipTowerConfig):
+        return load_tower(config.guide.checkpoint).to(device)
+    return _open_clip_guide(config.guide, device)
+
+
+def _open_clip_guide(config: ClipGuidanceConfig, device: torch.device) -> Guide:
+    model = weights.open_clip_model(config.model, pretrained=config.pretrained).to(device)
+    model.eval().requires_grad_(False)
+    mean = torch.tensor(CLIP_MEAN, device=device)[:, None, None]
+    std = torch.tensor(CLIP_STD, device=device)[:, None, None]
+    size = model.visual.image_size
+    side = size[0] if isinstance(size, tuple) else int(size)
+
+    def embed(images: Tensor) -> Tensor:
+        images = F.interpolate(_random_crop(images), size=(side, side), mode="area")
+        return model.encode_image((images - mean) / std)
+
+    return embed
+
+
+def _random_crop(images: Tensor) -> Tensor:
+    room = images.shape[-1] - CROP
+    if room <= 0:
+        return images
+    top, left = (int(n) for n in torch.randint(room + 1, (2,)))
+    return images[..., top : top + CROP, left : left + CROP]

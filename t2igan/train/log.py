@@ -1,0 +1,94 @@
+"""Progress of a run: a bar on a terminal, one line a tick elsewhere, and stats.jsonl always. Rank 0 only."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from t2igan.train.state import TrainState
+
+
+class TickLog:
+    """Writes a line every `tick_kimg` thousand images to stderr, log.txt and stats.jsonl."""
+
+    def __init__(self, run_dir: Path, state: TrainState) -> None:
+        self._dir = run_dir
+        self._every = state.config.tick_kimg * 1000
+        self._start = self._last = time.perf_counter()
+        self._start_nimg = self._last_nimg = state.nimg
+        self._console = Console(stderr=True)
+        self._bar = _bar(self._console) if sys.stderr.isatty() else None
+        if self._bar is not None:
+            self._task = self._bar.add_task("", total=state.stop_nimg, completed=state.nimg)
+            self._bar.start()
+
+    def say(self, line: str) -> None:
+        """An event, once on the terminal and once in log.txt."""
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+        with (self._dir / "log.txt").open("a") as file:
+            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
+
+    def after_step(self, state: TrainState) -> None:
+        """Move the bar; at a tick, write the line."""
+        if self._bar is not None:
+            self._bar.update(self._task, completed=state.nimg)
+        if state.nimg - self._last_nimg >= self._every or state.nimg >= state.stop_nimg:
+            self._tick(state)
+
+    def _tick(self, state: TrainState) -> None:
+        now = time.perf_counter()
+        done = max(state.nimg - self._last_nimg, 1)
+        seconds_per_kimg = (now - self._last) / done * 1000
+        stats = {
+            "kimg": round(state.nimg / 1000, 3),
+            "step": state.step,
+            "resolution": state.resolution,
+            "sec_per_kimg": round(seconds_per_kimg, 3),
+            "eta_s": round((state.stop_nimg - state.nimg) / 1000 * seconds_per_kimg),
+            "elapsed_s": round(now - self._start, 1),
+            "memory_gb": round(memory_gb(state.device), 2),
+            "bad_steps": state.bad_total,
+            **{name: round(value, 4) for name, value in state.loss.scores.read().items()},
+        }
+        with (self._dir / "stats.jsonl").open("a") as file:
+            file.write(json.dumps(stats) + "\n")
+        self.say(tick_line(stats, state.stop_nimg))
+        self._last, self._last_nimg = now, state.nimg
+
+    def close(self) -> None:
+        """Leave the terminal tidy."""
+        if self._bar is not None:
+            self._bar.stop()
+
+
+def tick_line(stats: dict[str, float], stop_nimg: int) -> str:
+    """`kimg 12.0/300.0  32px  4.1 s/kimg  eta 19m40s  1.2 GB  D/real 0.31 ...`."""
+    minutes, seconds = divmod(int(stats["eta_s"]), 60)
+    eta = f"{minutes // 60}h{minutes % 60:02d}m" if minutes >= 60 else f"{minutes}m{seconds:02d}s"
+    scores = "  ".join(f"{name} {value:.3f}" for name, value in stats.items() if "/" in name)
+    bad = f"  non-finite steps {stats['bad_steps']}" if stats["bad_steps"] else ""
+    return (
+        f"kimg {stats['kimg']:.1f}/{stop_nimg / 1000:.1f}  {stats['resolution']}px  {stats['sec_per_kimg']:.2f} s/kimg  "
+        f"eta {eta}  {stats['memory_gb']:.1f} GB  {scores}{bad}"
+    )
+
+
+def memory_gb(device: torch.device) -> float:
+    """Peak memory: of the GPU where there is one, else of this process."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**30
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**30 if sys.platform == "darwin" else 2**20)
+
+
+def _bar(console: Console) -> Progress:
+    return Progress(
+        BarColumn(), TextColumn("{task.percentage:.0f}%"), TimeElapsedColumn(), TimeRemainingColumn(), console=console
+    )

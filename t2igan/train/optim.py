@@ -1,0 +1,63 @@
+"""Adam, its schedule, and its state as plain named tensors. Not the choice of what to train."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from t2igan.errors import CheckpointError
+from t2igan.recipe.schema import AdamConfig
+
+
+Params = dict[str, nn.Parameter]  # name in its network -> parameter, of those that train
+
+
+def build_adam(params: Params, config: AdamConfig) -> torch.optim.Optimizer:
+    """Fused Adam; AdamW with decay on matrices and filters only where weight_decay is set."""
+    if not config.weight_decay:
+        return torch.optim.Adam(
+            list(params.values()), lr=config.learning_rate, betas=config.betas, eps=config.eps, fused=True
+        )
+    groups = [
+        {"params": [p for p in params.values() if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in params.values() if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(
+        groups, lr=config.learning_rate, betas=config.betas, eps=config.eps, fused=True
+    )
+
+
+def rate(config: AdamConfig, *, nimg: int, start: int, stop: int) -> float:
+    """Learning rate at image `nimg` of a stage that runs from image `start` to image `stop`."""
+    warmup = min(1.0, (nimg - start + 1) / (config.warmup_kimg * 1000)) if config.warmup_kimg else 1.0
+    if config.schedule == "constant":
+        return config.learning_rate * warmup
+    done = min(1.0, (nimg - start) / max(stop - start, 1))
+    return config.learning_rate * warmup * 0.5 * (1 + math.cos(math.pi * done))
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer, params: Params) -> dict[str, Tensor]:
+    """Adam's state as {param.exp_avg, param.exp_avg_sq, param.step}."""
+    tensors = {}
+    for name, param in params.items():
+        for key, value in optimizer.state.get(param, {}).items():
+            tensors[f"{name}.{key}"] = value
+    return tensors
+
+
+def load_optimizer(
+    optimizer: torch.optim.Optimizer, params: Params, tensors: dict[str, Tensor], *, source: str
+) -> None:
+    """Put Adam's saved state back; an empty `tensors` is the state before the first step.
+
+    Raises:
+        CheckpointError: if a parameter's state is missing or misshapen.
+    """
+    for name, param in params.items():
+        state = {key: tensors.get(f"{name}.{key}") for key in ("exp_avg", "exp_avg_sq", "step")}
+        if tensors and (state["exp_avg"] is None or state["exp_avg"].shape != param.shape):
+            raise CheckpointError(f"{source}: no optimiser state that fits {name!r}. Resume from an older checkpoint.")
+        if tensors:
+            optimizer.state[param] = {k: v.to(param.device, torch.float32) for k, v in state.items() if v is not None}

@@ -1,0 +1,135 @@
+"""A whole run: its folder, its stages, resuming, and stopping politely. One step is loop.py's business."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from t2igan import dist
+from t2igan.data.loader import build_loader
+from t2igan.encode import to_yaml
+from t2igan.errors import T2IGanError
+from t2igan.files import write_atomic
+from t2igan.recipe.schema import EncoderRecipe, GanRecipe
+from t2igan.train.log import TickLog
+from t2igan.train.loop import train
+from t2igan.train.resume import Resume, find_resume
+from t2igan.train.saving import load_state
+from t2igan.train.setup import setup_encoder, setup_gan, setup_machine
+from t2igan.train.signals import StopWish, stop_wish
+from t2igan.train.snapshot import Snapshots
+from t2igan.train.stages import carry_state
+from t2igan.train.state import TrainState
+from t2igan.types import Batch
+
+AnyRecipe = GanRecipe | EncoderRecipe
+
+
+class InterruptedRun(T2IGanError):
+    """The user stopped the run; it has been saved."""
+
+    exit_code = 130
+
+
+def run(recipe: AnyRecipe, run_dir: Path, *, resume: str = "auto") -> Path:
+    """Train a recipe to its end, or on from where its folder stands.
+
+    Args:
+        recipe: what to train.
+        run_dir: the run's folder; made if it is missing.
+        resume: `auto` = go on from the newest whole checkpoint, `never` = refuse a folder that holds a run, or a path.
+
+    Returns:
+        The snapshot to share: the averaged generator, or the encoder.
+
+    Raises:
+        InterruptedRun: after SIGINT or SIGTERM, once the run is saved.
+        T2IGanError: if the folder holds another recipe's run or cannot be written; DataError and TrainingError.
+    """
+    device = setup_machine(recipe.train)
+    found = find_resume(recipe, run_dir, resume)
+    if dist.rank() == 0:
+        write_atomic(run_dir / "recipe.yaml", to_yaml(recipe).encode())
+    with stop_wish() as wish:
+        state = None
+        for stage in range(found.stage, _num_stages(recipe)):
+            fresh = setup_gan(recipe, stage, device) if isinstance(recipe, GanRecipe) else setup_encoder(recipe, device)
+            state = _run_stage(recipe, run_dir, stage, fresh, state, found, wish)
+    dist.close()
+    return newest(run_dir / "snapshots")
+
+
+def _run_stage(
+    recipe: AnyRecipe,
+    run_dir: Path,
+    stage: int,
+    state: TrainState,
+    before: TrainState | None,
+    found: Resume,
+    wish: StopWish,
+) -> TrainState:
+    carried = carry_state(before, state) if before is not None else None
+    state.stage, state.start_nimg = stage, state.nimg
+    if before is None and found.path is not None:
+        load_state(state, found.path)
+    state.stop_nimg = state.start_nimg + round(_stage_kimg(recipe, stage) * 1000)
+    log = TickLog(run_dir, state)
+    for line in [*(found.said if before is None else []), *opening_lines(recipe, state, str(carried or ""))]:
+        log.say(line)
+    snapshots = Snapshots(run_dir, recipe, log)
+    batches = build_loader(
+        recipe.data,
+        resolution=state.resolution,
+        batch=recipe.train.batch // dist.world(),
+        seed=recipe.train.seed,
+        rank=dist.rank(),
+        world=dist.world(),
+        start=state.step,
+        workers=recipe.train.workers,
+    )
+    first = next(batches)
+    snapshots.begin(state, first)
+
+    def after_step(state: TrainState) -> None:
+        log.after_step(state)
+        snapshots.after_step(state)
+        if wish.wanted:
+            snapshots.save(state)
+            raise InterruptedRun(f"stopped at {state.nimg / 1000:.1f} kimg and saved; the same command goes on from there.")
+
+    try:
+        train(state, _again(first, batches), after_step)
+    finally:
+        log.close()
+    return state
+
+
+def _again(first: Batch, batches):  # noqa: ANN001, ANN202
+    yield first
+    yield from batches
+
+
+def _num_stages(recipe: AnyRecipe) -> int:
+    return len(recipe.stages) if isinstance(recipe, GanRecipe) else 1
+
+
+def _stage_kimg(recipe: AnyRecipe, stage: int) -> float:
+    return recipe.stages[stage].kimg if isinstance(recipe, GanRecipe) else recipe.kimg
+
+
+def opening_lines(recipe: AnyRecipe, state: TrainState, carried: str) -> list[str]:
+    """What a person wants to know before the first step: sizes, precision, and how the batch comes about."""
+    counts = {k: sum(p.numel() for p in params.values()) for k, params in state.params.items()}
+    sizes = ", ".join(f"{name} {count:,}" for name, count in counts.items())
+    share = recipe.train.batch // dist.world()
+    piece = min(recipe.train.batch_gpu or share, share)
+    lines = [
+        f"stage {state.stage + 1}: {state.resolution} px, images {state.nimg:,} to {state.stop_nimg:,}; trained parameters: {sizes}",
+        f"batch {recipe.train.batch} = {piece} images x {share // piece} pieces x {dist.world()} ranks; "
+        f"{str(state.dtype).removeprefix('torch.')} on {state.device}",
+    ]
+    return [*lines, f"from the last stage: {carried}"] if carried else lines
+
+
+def newest(folder: Path) -> Path:
+    """The newest snapshot of a run."""
+    return max(folder.glob("*.safetensors"))

@@ -1,0 +1,87 @@
+"""What a run writes of its networks: states to resume from, generators and encoders to share. Reading them back, too."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from torch import Tensor
+
+from t2igan import checkpoint
+from t2igan.checkpoint import Header, part, with_prefix
+from t2igan.encode import to_json
+from t2igan.errors import CheckpointError
+from t2igan.models.encoders import KINDS
+from t2igan.recipe.schema import EncoderRecipe, GanRecipe
+from t2igan.train.optim import load_optimizer, optimizer_tensors
+from t2igan.train.state import TrainState
+
+COUNTERS = ("stage", "start_nimg", "nimg", "step", "bad_steps", "bad_total")
+
+
+def save_state(state: TrainState, recipe: GanRecipe | EncoderRecipe, path: Path) -> None:
+    """Write everything that a resumed run needs; a frozen backbone is left out, as its name is in the recipe."""
+    tensors: dict[str, Tensor] = {}
+    for name, network in state.networks.items():
+        tensors |= with_prefix(name, own_tensors(state, name, network.state_dict()))
+        tensors |= with_prefix(f"optim.{name}", optimizer_tensors(state.optimizers[name], state.params[name]))
+    if state.ema is not None:
+        tensors |= with_prefix("G_ema", state.ema.network.state_dict())
+    progress = {key: getattr(state, key) for key in COUNTERS}
+    checkpoint.save(path, tensors, Header("state", recipe=json.loads(to_json(recipe)), progress=progress))
+
+
+def load_state(state: TrainState, path: Path) -> None:
+    """Put a saved state back into freshly built networks of the same recipe and stage.
+
+    Raises:
+        CheckpointError: if the file does not fit.
+    """
+    header, tensors = checkpoint.read(path, kind="state")
+    for name, network in state.networks.items():
+        mine = part(tensors, name)
+        expected = own_tensors(state, name, network.state_dict())
+        missing = sorted(expected.keys() ^ mine.keys())
+        if missing:
+            raise CheckpointError(f"{path}: network {name} differs in {missing[:3]}. Resume with the recipe of that run.")
+        network.load_state_dict(mine, strict=False)  # strict by the line above; a frozen backbone is not in the file
+        saved = part(tensors, f"optim.{name}")
+        load_optimizer(state.optimizers[name], state.params[name], saved, source=str(path))
+    if state.ema is not None:
+        checkpoint.load_strictly(state.ema.network, part(tensors, "G_ema"), source=str(path))
+    for key in COUNTERS:
+        setattr(state, key, int(header.progress[key]))
+
+
+def own_tensors(state: TrainState, name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """A network's tensors without those of a frozen part (D's backbone)."""
+    frozen = {key for key, p in state.networks[name].named_parameters() if key not in state.params[name]}
+    frozen_modules = {key.rsplit(".", 1)[0] for key in frozen}
+    return {k: v for k, v in tensors.items() if k not in frozen and k.rsplit(".", 1)[0] not in frozen_modules}
+
+
+def save_generator(state: TrainState, recipe: GanRecipe, path: Path) -> None:
+    """Write the averaged generator, with its text tower where nobody else could fetch that."""
+    assert state.ema is not None
+    tensors = with_prefix("G_ema", state.ema.network.state_dict())
+    tensors |= with_prefix("conditioner", state.conditioner.weights())
+    config = recipe.generator.model_copy(update={"resolution": state.resolution})
+    header = Header(
+        "generator",
+        config=json.loads(to_json(config)),
+        conditioner=json.loads(to_json(state.conditioner.config)),
+        recipe=json.loads(to_json(recipe)),
+        progress={"nimg": state.nimg, "step": state.step, "psi": recipe.samples.psi},
+    )
+    checkpoint.save(path, tensors, header)
+
+
+def save_encoder(state: TrainState, recipe: EncoderRecipe, path: Path) -> None:
+    """Write a small CLIP or a judge."""
+    header = Header(
+        KINDS[recipe.encoder.arch],
+        config=json.loads(to_json(recipe.encoder)),
+        recipe=json.loads(to_json(recipe)),
+        progress={"nimg": state.nimg, "step": state.step},
+    )
+    checkpoint.save(path, with_prefix("E", state.networks["E"].state_dict()), header)

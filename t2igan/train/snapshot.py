@@ -1,0 +1,100 @@
+"""What a run leaves on disk as it goes: sample grids, models to share, states to resume from. Called after every step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from t2igan import dist, images, rng
+from t2igan.recipe.schema import EncoderRecipe, GanRecipe
+from t2igan.train.log import TickLog
+from t2igan.train.saving import save_encoder, save_generator, save_state
+from t2igan.train.state import TrainState
+from t2igan.types import Batch
+
+STATE_NAME = "{kimg:07.1f}.safetensors"
+
+
+class Snapshots:
+    """Draws `fakes_*.png` every sample_kimg and saves every state_kimg, keeping the last few states."""
+
+    def __init__(self, run_dir: Path, recipe: GanRecipe | EncoderRecipe, log: TickLog) -> None:
+        self._dir = run_dir
+        self._recipe = recipe
+        self._log = log
+        self._pictured = self._saved = -1  # how many times the interval has passed
+        self._captions: tuple[str, ...] = ()
+
+    def begin(self, state: TrainState, first: Batch) -> None:
+        """Draw the real images and the untrained generator's, with the captions that all grids will show."""
+        self._pictured = self._count(state, state.config.sample_kimg)
+        self._saved = self._count(state, state.config.state_kimg)
+        if dist.rank() or not isinstance(self._recipe, GanRecipe):
+            return
+        samples = self._recipe.samples
+        wanted = samples.prompts or first.captions
+        self._captions = tuple(wanted[i % len(wanted)] for i in range(samples.num_images))
+        if state.step == 0:
+            n = min(samples.num_images, len(first))
+            self._grid(self._dir / "samples" / "reals.png", first.images[:n], first.captions[:n])
+            self._fakes(state, "fakes_init")
+
+    def after_step(self, state: TrainState) -> None:
+        """Draw and save where an interval has passed, and at the stage's end."""
+        if dist.rank():
+            return
+        ended = state.nimg >= state.stop_nimg
+        pictured = self._count(state, state.config.sample_kimg)
+        if pictured > self._pictured or ended:
+            self._pictured = pictured
+            self._publish(state)
+        saved = self._count(state, state.config.state_kimg)
+        if saved > self._saved or ended:
+            self._saved = saved
+            self.save(state)
+
+    def save(self, state: TrainState) -> None:
+        """Write a state to resume from, and remove the oldest; a full disk is said, and training goes on."""
+        folder = self._dir / "state"
+        path = folder / STATE_NAME.format(kimg=state.nimg / 1000)
+        if self._tried(lambda: save_state(state, self._recipe, path), "checkpoint"):
+            for old in sorted(folder.glob("*.safetensors"))[: -state.config.keep_states]:
+                old.unlink(missing_ok=True)
+
+    def _publish(self, state: TrainState) -> None:
+        path = self._dir / "snapshots" / STATE_NAME.format(kimg=state.nimg / 1000)
+        recipe = self._recipe
+        if isinstance(recipe, EncoderRecipe):
+            self._tried(lambda: save_encoder(state, recipe, path), "snapshot")
+        else:
+            self._tried(lambda: save_generator(state, recipe, path), "snapshot")
+            self._tried(lambda: self._fakes(state, f"fakes_{state.nimg / 1000:07.1f}"), "sample grid")
+
+    def _tried(self, write: Callable[[], None], what: str) -> bool:
+        try:
+            write()
+        except OSError as error:
+            self._log.say(f"warning: the {what} was not written ({error}); training goes on and tries again later.")
+            return False
+        return True
+
+    @torch.no_grad()
+    def _fakes(self, state: TrainState, name: str) -> None:
+        assert state.ema is not None
+        samples = self._recipe.samples  # pyright: ignore[reportAttributeAccessIssue]
+        c = state.conditioner(self._captions)
+        z = rng.latents(range(len(self._captions)), state.z_dim).to(state.device)
+        with state.autocast():
+            fakes = state.ema.network(z, c, psi=samples.psi)
+        self._grid(self._dir / "samples" / f"{name}.png", images.to_uint8(fakes).cpu(), self._captions)
+
+    def _grid(self, path: Path, tiles: Tensor, captions: tuple[str, ...]) -> None:
+        scale = max(1, 128 // tiles.shape[-1])
+        images.save_png(path, images.grid(tiles, columns=8, captions=captions, scale=scale), {})
+
+    @staticmethod
+    def _count(state: TrainState, interval_kimg: float) -> int:
+        return int(state.nimg / (interval_kimg * 1000))
