@@ -37,8 +37,12 @@ def find_shards(pattern: str) -> list[Path]:
     shards = [shard for part in pattern.split(SEPARATOR) for text in expand(part) for shard in _find(text)]
     missing = [shard for shard in shards if not shard.is_file()]
     if missing:
-        raise DataError(f"{missing[0]}: no such file; {len(missing)} of the {len(shards)} shards that {pattern!r} "
-                        f"stands for are missing{_hint(missing[0])}")  # fmt: skip
+        share = (
+            f" ({len(missing)} of the {len(shards)} shards of {pattern!r} are missing)"
+            if len(shards) > 1
+            else ""
+        )
+        raise DataError(f"{missing[0]}: no such file{share}{_hint(missing[0])}")
     return shards
 
 
@@ -97,7 +101,7 @@ def _hint(missing: Path) -> str:
     if not missing.parent.is_dir():
         return f"; the folder {missing.parent} does not exist either. Check the path."
     present = [path.name for path in missing.parent.glob("*.tar")]
-    return nearest(missing.name, present) + f" {missing.parent} holds {len(present)} .tar files."
+    return f"{nearest(missing.name, present) or '.'} {missing.parent} holds {len(present)} .tar files."
 
 
 def _warn_if_unfinished(folder: Path) -> None:

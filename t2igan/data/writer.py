@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from t2igan import __version__
 from t2igan.errors import DataError
 from t2igan.files import write_atomic
 
@@ -134,7 +135,8 @@ class ShardWriter:
 
     def _record(self, *, is_complete: bool) -> None:
         counts = {"samples": self.samples, "shards": self.shards}
-        _write_json(self.out / PROVENANCE, {"settings": self.settings, "is_complete": is_complete, **counts})
+        content = {"settings": self.settings, "is_complete": is_complete, **counts, "t2igan": __version__}
+        _write_json(self.out / PROVENANCE, content)
 
 
 def _claim(out: Path, settings: dict[str, Any]) -> None:
