@@ -1,4 +1,4 @@
-"""Writing a small file so that it is there whole or not at all. Not for checkpoints, which safetensors writes itself."""
+"""Writing small files so that they are there whole or not at all. Not checkpoints, which safetensors writes itself."""
 
 from __future__ import annotations
 
@@ -28,3 +28,18 @@ def write_atomic(path: str | Path, data: bytes) -> None:
         raise T2IGanError(
             f"{path}: cannot be written ({reason}). Check the folder's permissions and the free space."
         ) from error
+
+
+def check_folder(folder: str | Path) -> None:
+    """Refuse an output folder that cannot be made or written, before work is spent on what should go there.
+
+    Raises:
+        T2IGanError: naming the part of the path that is in the way.
+    """
+    existing = Path(folder).absolute()
+    while not existing.exists():
+        existing = existing.parent
+    if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
+        raise T2IGanError(
+            f"{folder}: cannot be written, as {existing} is no folder that you may write to. Choose another --out."
+        )

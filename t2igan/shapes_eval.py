@@ -17,11 +17,12 @@ from torch import Tensor
 from t2igan import __version__
 from t2igan.data.grammar import CLASS_NAMES
 from t2igan.features.judge import load_judge
-from t2igan.files import write_atomic
+from t2igan.files import check_folder, write_atomic
 from t2igan.metrics.judging import Scorer
 from t2igan.metrics.shapes import ShapesResult
 from t2igan.pipeline import TextToImage
 from t2igan.report import Report
+from t2igan.sampling import choose_device
 from t2igan.shapes_protocol import Progress, Scenes, judge_generator
 from t2igan.shapes_report import add_shapes_sections
 
@@ -36,7 +37,7 @@ def evaluate_shapes_model(
     judge: str = "embedded:shapes_judge",
     scorer: Scorer | None = None,
     out: Path | None = None,
-    device: str = "cpu",
+    device: str = "auto",
     batch_size: int = 64,
     on_progress: Progress | None = None,
 ) -> dict[str, Any]:
@@ -51,7 +52,7 @@ def evaluate_shapes_model(
         judge: checkpoint of the judge.
         scorer: image-caption cosine by an independent network.
         out: folder for eval.json and report.html; None writes nothing.
-        device: where the generator runs.
+        device: where the generator runs: cpu, cuda, mps or auto.
         batch_size: images at a time.
         on_progress: told after every batch.
 
@@ -64,11 +65,13 @@ def evaluate_shapes_model(
         T2IGanError: if `out` cannot be written.
     """
     started = time.monotonic()
-    pipeline = TextToImage.from_checkpoint(model, device=device)
+    if out is not None:
+        check_folder(out)
+    pipeline = TextToImage.from_checkpoint(model, device=choose_device(device))
     net = load_judge(judge)
 
     def generate(captions: Sequence[str], seeds: Sequence[int]) -> Tensor:
-        return pipeline.generate(captions, seeds, psi=psi, batch_size=batch_size).cpu()
+        return pipeline.generate(captions, seeds, psi=psi, batch_size=batch_size)
 
     result = judge_generator(
         generate,
@@ -91,7 +94,7 @@ def evaluate_shapes_model(
         "noise_mode": "const",
         "resolution": pipeline.resolution,
         "scenes": scenes,
-        "device": device,
+        "device": str(pipeline.device),
         "t2igan": __version__,
         "torch": torch.__version__,
         "seconds": round(time.monotonic() - started, 1),

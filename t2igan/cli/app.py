@@ -36,8 +36,11 @@ _OS_ADVICE = {
 
 class _Commands(LazyGroup):
     table: ClassVar[dict[str, tuple[str, str]]] = {
-        "recipe": ("t2igan.cli.recipe:app", "List, show and check recipes."),
+        "train": ("t2igan.cli.train:command", "Train a recipe, or go on with its run."),
+        "sample": ("t2igan.cli.sample:command", "Draw images from prompts."),
+        "eval": ("t2igan.cli.evaluate:app", "Measure how good a model's images are."),
         "data": ("t2igan.cli.data:app", "Make and import training data."),
+        "recipe": ("t2igan.cli.recipe:app", "List, show and check recipes."),
         "doctor": ("t2igan.cli.doctor:command", "Say what this machine can run, and what is missing."),
     }
 
@@ -106,7 +109,8 @@ def _report_usage(error: Exception) -> int:
     if text.lstrip().startswith("Usage:"):  # a group without a sub-command: its message is its help
         print(text, file=sys.stderr)
         return USAGE
-    _report(error, text, 0)
+    close = getattr(error, "possibilities", None)
+    _report(error, f"{getattr(error, 'message', text)}; did you mean {close[0]!r}?" if close else text, USAGE)
     context = getattr(error, "ctx", None)
     if context is not None:
         print(f"Try '{context.command_path} --help'.", file=sys.stderr)

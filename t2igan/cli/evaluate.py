@@ -32,7 +32,7 @@ def shapes(
     out: Annotated[Path, typer.Option("--out", help="Folder for eval.json and report.html.")] = Path(
         "out/eval-shapes"
     ),
-    device: Annotated[str, typer.Option(help="cpu or cuda.")] = "cpu",
+    device: Annotated[str, typer.Option(help="cpu, cuda or mps; default: cuda where there is one.")] = "auto",
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the result as JSON instead of a table.")
     ] = False,

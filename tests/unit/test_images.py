@@ -10,7 +10,7 @@ from PIL import Image
 
 from t2igan import images
 from t2igan.errors import DataError, T2IGanError, UsageError
-from t2igan.files import write_atomic
+from t2igan.files import check_folder, write_atomic
 
 
 def colours(n: int, size: int = 8) -> torch.Tensor:
@@ -124,3 +124,11 @@ def test_a_path_below_a_file_cannot_be_written(tmp_path: Path):
     (tmp_path / "file").touch()
     with pytest.raises(T2IGanError, match="cannot be written"):
         write_atomic(tmp_path / "file" / "x.png", b"")
+
+
+def test_a_folder_below_a_file_is_refused_before_work_and_a_new_one_is_not_made(tmp_path: Path):
+    (tmp_path / "file").touch()
+    with pytest.raises(T2IGanError, match="no folder"):
+        check_folder(tmp_path / "file" / "new")
+    check_folder(tmp_path / "new" / "deep")
+    assert not (tmp_path / "new").exists()
