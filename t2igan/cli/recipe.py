@@ -40,7 +40,7 @@ def show(
     sets: Sets = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print a recipe with every key, defaults and --set included; loads back as the same recipe.
+    """Print a recipe with every key. Defaults and --set are included; it loads back as the same recipe.
 
     Example: t2igan recipe show smoke --set train.batch=8
     """
@@ -56,7 +56,7 @@ def check(
     names: Annotated[list[str], typer.Argument(metavar="RECIPE...", help="Names or YAML files.")],
     sets: Sets = None,
 ) -> None:
-    """Look for mistakes in recipes without training; says every mistake of every file.
+    """Look for mistakes without training. Says every mistake of every file.
 
     Example: t2igan recipe check my_run.yaml recipes/smoke.yaml
     """
@@ -76,7 +76,7 @@ def check(
 
 @app.command()
 def schema() -> None:
-    """Print the JSON schema of recipes, with which an editor completes and checks keys.
+    """Print the JSON schema of recipes. With it, an editor completes and checks keys.
 
     Example: t2igan recipe schema > recipe.schema.json
     """

@@ -73,7 +73,7 @@ def parse_yaml(text: str, *, source: str, line: int | None = None) -> Tree:
         node = yaml.compose(text, Loader=_Loader)
     except yaml.reader.ReaderError as error:
         number_of_line = text.count("\n", 0, error.position) + 1 if line is None else line
-        why = f"character U+{ord(str(error.character)):04X} is not allowed"
+        why = f"character U+{ord(text[error.position]):04X} is not allowed"
         raise RecipeError(str(Problem(Origin(source, number_of_line), (), why))) from error
     except yaml.MarkedYAMLError as error:
         raise RecipeError(str(Problem(place(error.problem_mark), (), _syntax(error)))) from error
