@@ -69,12 +69,12 @@ class SpectralConv(nn.Module):
         sigma = torch.dot(u, self.weight_orig.flatten(1) @ v)
         return self.weight_orig / sigma
 
-    def forward(self, x: Tensor) -> Tensor:
-        """[N, I, ...] -> [N, O, ...] of the same size, in the dtype of x."""
+    def forward(self, x: Tensor, *, x_gain: float = 1.0) -> Tensor:
+        """Convolve x_gain * x: [N, I, ...] -> [N, O, ...] of the same size, in the dtype of x."""
         with torch.autocast(x.device.type, enabled=False):
             if self.training and self.updates == "per_call":
                 self.advance()
-            weight = self.weight().to(x.dtype)
+            weight = (self.weight() * x_gain).to(x.dtype)
             convolve = F.conv1d if weight.ndim == 3 else F.conv2d
             k = weight.shape[-1]
             if k > 1 and self.padding == "circular":

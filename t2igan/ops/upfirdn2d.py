@@ -36,6 +36,10 @@ def upfirdn2d(
     weight = (f * gain).to(x.dtype)
     if up == 1:
         weight = weight.flip(0, 1).expand(channels, 1, *f.shape).contiguous()
+        if (
+            padding[0] == padding[1]
+        ):  # inside the convolution it is free; F.pad doubled the time of a 4x4 FIR on a CPU
+            return F.conv2d(x, weight, padding=padding[0], groups=channels)
         return F.conv2d(F.pad(x, (*padding, *padding)), weight, groups=channels)
     # A transposed convolution is zero-stuffing and filtering at once; cropping its full result pads by h - 1 - crop.
     weight = weight.expand(channels, 1, *f.shape).contiguous()

@@ -82,7 +82,7 @@ class SynthesisLayer(nn.Module):
         # sqrt(2) rides on the norm's affine and on gamma instead of a pass over the sum.
         x = self._normalize(x)
         y = self._convolve(x, style, noise_mode, gain, x_gain=math.sqrt(2))
-        return torch.addcmul(x, y, (self.gamma * math.sqrt(2)).to(y.dtype))
+        return (y * (self.gamma * math.sqrt(2)).to(y.dtype)).add_(x)
 
     def _normalize(self, x: Tensor) -> Tensor:
         """sqrt(2) GroupNorm(x), statistics in float32."""
@@ -96,11 +96,13 @@ class SynthesisLayer(nn.Module):
         """The layer without its residual, for an x that is x_gain times too large."""
         weight, style = prenormalize(x, self.weight, style)
         y = convolve(x * style.to(x.dtype)[:, :, None, None], weight, up=self.up)
+        noise = self._noise(y, noise_mode)
         return bias_act(
             y,
             self.bias,
             scale=demodulation(weight, style) / x_gain,
-            noise=self._noise(y, noise_mode),
+            noise=noise,
+            strength=None if noise is None else self.noise_strength,
             gain=gain,
             clamp=self.conv_clamp,
         )
@@ -109,9 +111,9 @@ class SynthesisLayer(nn.Module):
         if not self.has_noise or noise_mode == "none":
             return None
         if noise_mode == "const":
-            return (self.noise_const * self.noise_strength)[None, None]
+            return self.noise_const[None, None]
         n, _, h, w = y.shape
-        return torch.randn(n, 1, h, w, device=y.device) * self.noise_strength
+        return torch.randn(n, 1, h, w, device=y.device)
 
 
 class ToRGB(nn.Module):
