@@ -23,7 +23,7 @@ METADATA_KEY = "t2igan"
 METADATA_VERSION = 1
 FONT_SIZE = 12  # smaller is hard to read on a screen of ordinary density
 MIN_CAPTION_WIDTH = 120  # about 20 letters: tiles narrower than that get white margins
-MAX_CAPTION_LINES = 6
+MAX_CAPTION_LINES = 8
 MARGIN = 4
 
 
@@ -52,7 +52,7 @@ def grid(
     Args:
         images: [N, 3, H, W] uint8.
         columns: tiles a row; a shorter last row is left white.
-        captions: one a tile, or None; longer than six lines are cut with an ellipsis.
+        captions: one a tile, or None; longer than eight lines are cut with an ellipsis.
         scale: whole factor by which every pixel is repeated.
 
     Raises:

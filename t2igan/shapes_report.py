@@ -27,7 +27,7 @@ DISTANCES = (
     "of other scenes. The real column is what real renderings score: nothing can do better than that by more than "
     "chance."
 )
-GRID_COLUMNS, TILE = 8, 96  # tiles a row; their side in pixels, about
+GRID_COLUMNS, TILE = 6, 160  # tiles a row; their side in pixels, about
 
 
 def accuracy_rows(numbers: Mapping[str, Any], kind: str) -> list[list[str]]:
@@ -100,7 +100,9 @@ def _grid(result: ShapesResult, cases: Sequence[Case], class_names: Mapping[str,
     for case in cases:
         wrong = mistakes(result, case.index, class_names)
         reading = f"READ: {', '.join(wrong)}" if wrong else "read as asked"
-        captions.append(f"{result.prompts.captions[case.index]} | {reading} ({100 * case.confidence:.3g} %)")
+        captions.append(
+            f"{result.prompts.captions[case.index]} | {reading}, sure {100 * case.confidence:.0f} %"
+        )
     tiles = torch.stack([case.image for case in cases])
     scale = max(1, TILE // tiles.shape[-1])
     return images.png_bytes(images.grid(tiles, GRID_COLUMNS, captions=captions, scale=scale))

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 app = typer.Typer(help="Measure a model.", no_args_is_help=True)
+PIPED_WIDTH = 112  # letters a line where no terminal says how many fit
 
 
 @app.callback()
@@ -67,19 +68,20 @@ def _progress(done: int, total: int) -> None:
 
 def _show(numbers: dict[str, Any]) -> None:
     """Tables to stdout."""
+    from rich import box
     from rich.console import Console
     from rich.table import Table
 
     from t2igan.shapes_report import COLUMNS, KIND_TITLES, accuracy_rows, distance_rows
 
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH)
     plans = [
         (KIND_TITLES[kind], ["attribute", *COLUMNS], accuracy_rows(numbers, kind))
         for kind in numbers["accuracy"]
     ]
     plans.append(("Distances", ["measure", "generated", "real", "shuffled prompts"], distance_rows(numbers)))
     for title, header, rows in plans:
-        table = Table(*header, title=title, title_justify="left")
+        table = Table(*header, title=title, title_justify="left", box=box.SIMPLE)
         for row in rows:
             table.add_row(*row)
         console.print(table)

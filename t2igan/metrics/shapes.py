@@ -62,7 +62,7 @@ def evaluate_shapes(
     judge: Judge,
     scorer: Scorer | None = None,
     seed: int = 0,
-    keep: int = 16,
+    keep: int = 12,
 ) -> ShapesResult:
     """Judge images, the ceiling and chance.
 

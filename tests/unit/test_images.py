@@ -52,8 +52,8 @@ def test_captions_add_white_space_with_dark_letters_under_their_tile():
     assert np.asarray(captioned)[plain.height :].min() < 80
 
 
-def test_a_caption_of_any_length_stays_inside_six_lines():
-    short = images.grid(colours(1), 1, captions=["\n".join(["word" * 20] * 3)])
+def test_a_caption_of_any_length_stays_inside_eight_lines():
+    short = images.grid(colours(1), 1, captions=["\n".join(["word" * 20] * 4)])
     long = images.grid(colours(1), 1, captions=["unbreakable" * 200])
     assert long.size == short.size
 
