@@ -15,10 +15,11 @@ import torch
 from torch import Tensor
 
 from t2igan import __version__
+from t2igan.clip_scorer import DEFAULT_SCORER, ClipScorer, load_scorer
 from t2igan.data.grammar import CLASS_NAMES
+from t2igan.errors import UsageError
 from t2igan.features.judge import load_judge
 from t2igan.files import check_folder, write_atomic
-from t2igan.metrics.judging import Scorer
 from t2igan.metrics.shapes import ShapesResult
 from t2igan.pipeline import TextToImage
 from t2igan.report import Report
@@ -35,7 +36,7 @@ def evaluate_shapes_model(
     seed: int = 0,
     scenes: Scenes = "both",
     judge: str = "embedded:shapes_judge",
-    scorer: Scorer | None = None,
+    scorer: str | None = DEFAULT_SCORER,
     out: Path | None = None,
     device: str = "auto",
     batch_size: int = 64,
@@ -50,25 +51,26 @@ def evaluate_shapes_model(
         seed: chooses prompts and latents.
         scenes: which kinds of scenes.
         judge: checkpoint of the judge.
-        scorer: image-caption cosine by an independent network.
+        scorer: checkpoint of a small CLIP for the CLIP score; None leaves the score out.
         out: folder for eval.json and report.html; None writes nothing.
         device: where the generator runs: cpu, cuda, mps or auto.
         batch_size: images at a time.
         on_progress: told after every batch.
 
     Returns:
-        What `evaluate_shapes` documents, and under `run`: model and judge fingerprints, n_per_group, psi, seed,
+        What `evaluate_shapes` documents, and under `run`: fingerprints of model, judge and scorer, n_per_group, psi, seed,
         noise_mode, resolution, scenes, device, versions, seconds.
 
     Raises:
-        CheckpointError: if the model or the judge cannot be read.
+        CheckpointError: if the model, the judge or the scorer cannot be read.
+        UsageError: if the scorer is the model's own text encoder.
         T2IGanError: if `out` cannot be written.
     """
     started = time.monotonic()
     if out is not None:
         check_folder(out)
     pipeline = TextToImage.from_checkpoint(model, device=choose_device(device))
-    net = load_judge(judge)
+    net, clip = load_judge(judge), _independent_scorer(scorer, pipeline)
 
     def generate(captions: Sequence[str], seeds: Sequence[int]) -> Tensor:
         return pipeline.generate(captions, seeds, psi=psi, batch_size=batch_size)
@@ -77,7 +79,7 @@ def evaluate_shapes_model(
         generate,
         pipeline.resolution,
         judge=net,
-        scorer=scorer,
+        scorer=clip,
         n=n,
         seed=seed,
         scenes=scenes,
@@ -88,6 +90,7 @@ def evaluate_shapes_model(
         "model": model or "embedded",
         "model_fingerprint": pipeline.fingerprint,
         "judge": net.name,
+        "scorer": None if clip is None else clip.fingerprint,
         "n_per_group": n,
         "psi": psi,
         "seed": seed,
@@ -102,6 +105,19 @@ def evaluate_shapes_model(
     if out is not None:
         write_results(result, out)
     return result.numbers
+
+
+def _independent_scorer(name: str | None, pipeline: TextToImage) -> ClipScorer | None:
+    """Refuse to score with what the generator listens to, and was probably criticised and guided by."""
+    if name is None:
+        return None
+    scorer = load_scorer(name)
+    if scorer.fingerprint == pipeline.conditioner.fingerprint:
+        raise UsageError(
+            f"--scorer {name}: this is the model's own text encoder, whose score a generator learns to exploit. "
+            "Give a separately trained CLIP, or none."
+        )
+    return scorer
 
 
 def write_results(result: ShapesResult, out: Path) -> None:

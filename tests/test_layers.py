@@ -17,7 +17,7 @@ ROWS = (
     {"ops", "checkpoint", "images", "tiles", "weights", "report"},
     {"text", "features"},
     {"models"},
-    {"data", "losses", "metrics", "pipeline"},
+    {"data", "losses", "metrics", "pipeline", "clip_scorer"},
     {"recipe", "sampling", "shapes_report", "shapes_protocol"},
     {"train", "edit", "convert", "shapes_eval"},
     {"cli"},

@@ -30,6 +30,12 @@ def shapes(
     seed: Annotated[int, typer.Option(help="Chooses prompts and latents.")] = 0,
     scenes: Annotated[Literal["single", "pair", "both"], typer.Option(help="Objects in a scene.")] = "both",
     judge: Annotated[str, typer.Option(help="Checkpoint of the judge.")] = "embedded:shapes_judge",
+    scorer: Annotated[
+        str,
+        typer.Option(
+            help="Checkpoint of a small CLIP that the model never saw, for the CLIP score; or none."
+        ),
+    ] = "embedded:shapes_scorer",
     out: Annotated[Path, typer.Option("--out", help="Folder for eval.json and report.html.")] = Path(
         "out/eval-shapes"
     ),
@@ -51,6 +57,7 @@ def shapes(
         seed=seed,
         scenes=scenes,
         judge=judge,
+        scorer=None if scorer == "none" else scorer,
         out=out,
         device=device,
         on_progress=_progress if sys.stderr.isatty() else None,

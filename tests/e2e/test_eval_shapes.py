@@ -12,24 +12,25 @@ from t2igan.data.grammar import ATTRIBUTES
 from t2igan.features.config import ConvTowerConfig
 from t2igan.features.judge import JudgeNet
 from t2igan.models import build_generator
-from t2igan.models.config import JudgeConfig, StyleGANTConfig
-from t2igan.text.config import HashingConfig
+from t2igan.models.config import JudgeConfig, SmallClipConfig, StyleGANTConfig
+from t2igan.models.small_clip import SmallClip
+from t2igan.text.config import HashingConfig, SmallClipTextConfig, TextTowerConfig
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Holds model.safetensors and judge.safetensors."""
+    """Holds judge, scorer, model, and listener: a model whose text encoder is the scorer's."""
     folder = tmp_path_factory.mktemp("models")
     torch.manual_seed(0)
+    save_scorer(folder)
     tiny = StyleGANTConfig(
         z_dim=8, c_dim=16, resolution=16, channel_base=512, channel_max=32, num_res_blocks=0
     )
-    generator = build_generator(tiny)
-    checkpoint.save(
-        folder / "model.safetensors",
-        checkpoint.with_prefix("G_ema", generator.state_dict()),
-        checkpoint.Header("generator", tiny.model_dump(), HashingConfig(dim=16).model_dump(), {}),
-    )
+    weights = checkpoint.with_prefix("G_ema", build_generator(tiny).state_dict())
+    own_text = SmallClipTextConfig(checkpoint=str(folder / "scorer.safetensors"))
+    for name, text in (("model", HashingConfig(dim=16)), ("listener", own_text)):
+        header = checkpoint.Header("generator", tiny.model_dump(), text.model_dump(), {})
+        checkpoint.save(folder / f"{name}.safetensors", weights, header)
     config = JudgeConfig(
         trunk=ConvTowerConfig(image_size=16, channels=(8, 8, 8), embed_dim=16), classes=ATTRIBUTES
     )
@@ -41,10 +42,22 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def save_scorer(folder: Path) -> None:
+    config = SmallClipConfig(
+        image=ConvTowerConfig(image_size=16, channels=(8, 8, 8), embed_dim=16),
+        text=TextTowerConfig(num_merges=100, width=16, heads=2, layers=1, embed_dim=16),
+    )
+    checkpoint.save(
+        folder / "scorer.safetensors",
+        checkpoint.with_prefix("E", SmallClip(config).state_dict()),
+        checkpoint.Header("clip", config.model_dump(), {}, {}),
+    )
+
+
 def evaluate(folder: Path, out: Path, *more: str) -> int:
-    model, judge = (str(folder / f"{name}.safetensors") for name in ("model", "judge"))
-    args = ["eval", "shapes", "--model", model, "--judge", judge, "--n", "10", "--device", "cpu"]
-    return main([*args, "--out", str(out), *more])
+    model, judge, scorer = (str(folder / f"{name}.safetensors") for name in ("model", "judge", "scorer"))
+    args = ["eval", "shapes", "--model", model, "--judge", judge, "--scorer", scorer, "--n", "10"]
+    return main([*args, "--device", "cpu", "--out", str(out), *more])
 
 
 def test_json_goes_to_stdout_and_equals_the_file(
@@ -59,6 +72,14 @@ def test_json_goes_to_stdout_and_equals_the_file(
     assert printed["accuracy"]["pair"]["held_out"]["relation"]["n"] == 10
     assert (printed["run"]["psi"], printed["run"]["seed"], printed["run"]["resolution"]) == (0.7, 2, 16)
     assert len(printed["run"]["model_fingerprint"]) >= 8
+    assert printed["run"]["scorer"].startswith("small_clip-")
+    assert (
+        -1
+        <= printed["clip_score"]["low"]
+        <= printed["clip_score"]["value"]
+        <= printed["clip_score"]["high"]
+        <= 1
+    )
     assert "Worst images" in (tmp_path / "new" / "report.html").read_text(encoding="utf-8")
 
 
@@ -68,6 +89,18 @@ def test_without_json_a_table_is_printed(folder: Path, tmp_path: Path, capsys: p
     for word in ("One object", "colour", "background", "all together", "Frechet distance", "KID"):
         assert word in text
     assert "Two objects" not in text
+
+
+def test_the_clip_score_can_be_left_out(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert evaluate(folder, tmp_path, "--scenes", "single", "--scorer", "none", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["clip_score"] is None
+
+
+def test_a_model_is_not_scored_by_its_own_text_encoder(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert evaluate(folder, tmp_path / "new", "--model", str(folder / "listener.safetensors")) == 2
+    assert "own text encoder" in capsys.readouterr().err
 
 
 def test_the_same_command_gives_the_same_numbers(folder: Path, tmp_path: Path):

@@ -1,0 +1,44 @@
+"""Image-caption agreement by a small CLIP that is kept for scoring. Not the text encoder, critic or guide of a model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from t2igan.features.conv_tower import embed_images, load_tower, to_unit
+from t2igan.text.config import SmallClipTextConfig
+from t2igan.text.small_clip import SmallClipText
+
+DEFAULT_SCORER = "embedded:shapes_scorer"
+
+
+class ClipScorer:
+    """uint8 images [N, 3, H, W] and N captions -> cosines [N] float32, on the CPU."""
+
+    def __init__(self, checkpoint: str) -> None:
+        """Read both towers of a checkpoint of kind `clip`.
+
+        Raises:
+            CheckpointError: if it is missing, damaged or of another kind.
+        """
+        self._image = load_tower(checkpoint)
+        self._text = SmallClipText(SmallClipTextConfig(checkpoint=checkpoint), {})
+        self.fingerprint = self._text.fingerprint  # of the text tower, as a conditioner's
+
+    @torch.no_grad()
+    def __call__(self, images: Tensor, captions: Sequence[str]) -> Tensor:
+        """Cosine of each image with its caption."""
+        text = self._text(captions).embed
+        assert text is not None
+        return (embed_images(self._image, to_unit(images.cpu())) * text).sum(dim=1)
+
+
+def load_scorer(checkpoint: str = DEFAULT_SCORER) -> ClipScorer:
+    """The scorer of a checkpoint of kind `clip`.
+
+    Raises:
+        CheckpointError: if it is missing, damaged or of another kind.
+    """
+    return ClipScorer(checkpoint)
