@@ -64,7 +64,9 @@ def locate(name: str | Path) -> Path:
     if not path.is_file():
         known = sorted(p.stem for p in folder.glob("*.safetensors"))
         miss = text.removeprefix(EMBEDDED)
-        raise CheckpointError(f"{text}: not inside the package{nearest(miss, known)} Known: {', '.join(known)}.")
+        raise CheckpointError(
+            f"{text}: not inside the package{nearest(miss, known)} Known: {', '.join(known)}."
+        )
     return path
 
 
@@ -106,11 +108,16 @@ def read_header(path: str | Path) -> Header:
         raise CheckpointError(f"{path}: a safetensors file, but not made by t2igan. {hint}".rstrip())
     fmt = meta["t2igan.format"]
     if not fmt.isdigit() or int(fmt) > FORMAT:
-        raise CheckpointError(f"{path}: made by format {fmt}, this t2igan reads up to {FORMAT}. Upgrade t2igan, or export the file again.")
+        raise CheckpointError(
+            f"{path}: made by format {fmt}, this t2igan reads up to {FORMAT}. Upgrade t2igan, or export the file again."
+        )
     if meta.get("t2igan.kind") not in KINDS:
         raise CheckpointError(f"{path}: unknown kind {meta.get('t2igan.kind')!r}; known: {', '.join(KINDS)}.")
     try:
-        parts = {k: json.loads(meta.get(f"t2igan.{k}", "{}")) for k in ("config", "conditioner", "recipe", "progress")}
+        parts = {
+            k: json.loads(meta.get(f"t2igan.{k}", "{}"))
+            for k in ("config", "conditioner", "recipe", "progress")
+        }
     except json.JSONDecodeError as error:
         raise CheckpointError(f"{path}: its header is damaged ({error}). Export the file again.") from error
     return Header(kind=meta["t2igan.kind"], created_by=meta.get("t2igan.created_by", "unknown"), **parts)
@@ -125,7 +132,9 @@ def _raw_metadata(path: Path) -> dict[str, str]:
         try:
             header = json.loads(file.read(length))
         except (UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise CheckpointError(f"{path}: not a safetensors file, or cut short. Copy or download it again.") from error
+            raise CheckpointError(
+                f"{path}: not a safetensors file, or cut short. Copy or download it again."
+            ) from error
     ends = [v["data_offsets"][1] for k, v in header.items() if k != "__metadata__"]
     if path.stat().st_size < 8 + length + max(ends, default=0):
         raise CheckpointError(f"{path}: cut short ({path.stat().st_size} bytes). Copy or download it again.")

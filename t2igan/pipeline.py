@@ -59,7 +59,9 @@ class TextToImage:
         prefix = {"ema": "G_ema", "raw": "G"}[weights]
         own = part(tensors, prefix)
         if not own:
-            raise CheckpointError(f"{name}: holds no {weights} weights; only a run's state/*.safetensors has raw ones.")
+            raise CheckpointError(
+                f"{name}: holds no {weights} weights; only a run's state/*.safetensors has raw ones."
+            )
         config = decode_json(json.dumps(header.config), GeneratorConfig, source=f"header of {name}")
         G = build_generator(config)
         checkpoint.load_strictly(G, own, source=str(name))
@@ -97,7 +99,9 @@ class TextToImage:
         Raises:
             UsageError: for an empty prompt, a psi out of range, or unequal counts.
         """
-        return torch.cat(list(self.stream(prompts, seeds, psi=psi, noise_mode=noise_mode, batch_size=batch_size)))
+        return torch.cat(
+            list(self.stream(prompts, seeds, psi=psi, noise_mode=noise_mode, batch_size=batch_size))
+        )
 
     def stream(
         self,
@@ -134,7 +138,9 @@ def _read(name: str | Path) -> tuple[Header, dict[str, Tensor]]:
         header, tensors = checkpoint.read(name, kind="state")
         stage = header.recipe["stages"][header.progress["stage"]]
         config = {**header.recipe["generator"], "resolution": stage["resolution"]}
-        return Header("generator", config, header.recipe["conditioner"], header.recipe, header.progress), tensors
+        return Header(
+            "generator", config, header.recipe["conditioner"], header.recipe, header.progress
+        ), tensors
     return checkpoint.read(name, kind="generator")
 
 
@@ -142,8 +148,12 @@ def _check(prompts: Sequence[str], seeds: Sequence[int], psi: float) -> None:
     if len(prompts) != len(seeds):
         raise UsageError(f"{len(prompts)} prompts but {len(seeds)} seeds: give one seed for each prompt.")
     if any(not prompt.strip() for prompt in prompts):
-        raise UsageError("an empty prompt says nothing to draw. Give a sentence, as in: t2igan sample 'a red circle'.")
+        raise UsageError(
+            "an empty prompt says nothing to draw. Give a sentence, as in: t2igan sample 'a red circle'."
+        )
     if not PSI_RANGE[0] <= psi <= PSI_RANGE[1]:
-        raise UsageError(f"psi {psi:g} is outside [-2, 2]; 1 is no truncation, 0.7 less variety, 0 the mean image.")
+        raise UsageError(
+            f"psi {psi:g} is outside [-2, 2]; 1 is no truncation, 0.7 less variety, 0 the mean image."
+        )
     if any(not 0 <= seed < 2**63 for seed in seeds):
         raise UsageError("a seed is a whole number from 0 to 2^63 - 1.")

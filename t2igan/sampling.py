@@ -63,7 +63,9 @@ def sample(request: SampleRequest) -> Iterator[Path]:
     if request.grid:
         scale = max(request.scale, 96 // model.resolution, 1)
         sheet = images.grid(tiles, columns=min(len(seeds), 16), captions=_captions(jobs), scale=scale)
-        images.save_png(grid_path, sheet, {"prompts": list(request.prompts), "seeds": seeds, "psi": request.psi})
+        images.save_png(
+            grid_path, sheet, {"prompts": list(request.prompts), "seeds": seeds, "psi": request.psi}
+        )
         yield grid_path
 
 
@@ -95,7 +97,9 @@ def parse_seeds(text: str) -> list[int]:
         match = re.fullmatch(r"\s*(\d{1,18})\s*(?:-\s*(\d{1,18})\s*)?", piece)
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
         if match is None or last < first or len(seeds) + last - first >= MAX_SEEDS:
-            raise UsageError(f"--seeds {text!r}: give whole numbers, as in 0-7 or 3,8,12 (at most {MAX_SEEDS:,}).")
+            raise UsageError(
+                f"--seeds {text!r}: give whole numbers, as in 0-7 or 3,8,12 (at most {MAX_SEEDS:,})."
+            )
         seeds.extend(range(first, last + 1))
     return seeds
 
@@ -132,4 +136,7 @@ def _refuse_existing(paths: list[Path], overwrite: bool) -> None:
 def _warn_of_cut(model: TextToImage, prompt: str) -> None:
     cut = model.cut(prompt)
     if cut:
-        print(f"warning: the text encoder cannot read the end of this prompt, which is cut: {cut!r}", file=sys.stderr)  # noqa: T201
+        print(
+            f"warning: the text encoder cannot read the end of this prompt, which is cut: {cut!r}",
+            file=sys.stderr,
+        )

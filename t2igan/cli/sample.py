@@ -9,15 +9,25 @@ import typer
 
 
 def command(
-    prompts: Annotated[list[str], typer.Argument(help="What to draw; several prompts are several rows of the grid.")],
-    model: Annotated[str | None, typer.Option("--model", "-m", help="Checkpoint; default: the embedded model.")] = None,
-    psi: Annotated[float, typer.Option(help="Truncation: 1 = full variety, 0.7 = safer, 0 = the mean.")] = 1.0,
+    prompts: Annotated[
+        list[str], typer.Argument(help="What to draw; several prompts are several rows of the grid.")
+    ],
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="Checkpoint; default: the embedded model.")
+    ] = None,
+    psi: Annotated[
+        float, typer.Option(help="Truncation: 1 = full variety, 0.7 = safer, 0 = the mean.")
+    ] = 1.0,
     seeds: Annotated[str, typer.Option(help="Seeds, as in 0-7 or 3,8,12.")] = "0",
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("out"),
     grid: Annotated[bool, typer.Option("--grid", help="Also write grid.png with captions.")] = False,
-    batch: Annotated[int, typer.Option(min=1, help="Images per forward pass; does not change the images.")] = 64,
+    batch: Annotated[
+        int, typer.Option(min=1, help="Images per forward pass; does not change the images.")
+    ] = 64,
     device: Annotated[str, typer.Option(help="cpu, cuda or mps; default: cuda where there is one.")] = "auto",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace pictures of the same name.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace pictures of the same name.")
+    ] = False,
     scale: Annotated[int, typer.Option(min=1, max=32, help="Whole factor by which pixels are repeated.")] = 1,
     metadata: Annotated[bool, typer.Option(help="Write prompt, seed, psi and model into each PNG.")] = True,
 ) -> None:

@@ -11,9 +11,15 @@ import typer
 def command(
     recipe: Annotated[str, typer.Option("--recipe", "-r", help="Name of a shipped recipe, or a YAML file.")],
     out: Annotated[Path | None, typer.Option(help="Folder of the run; default runs/NAME.")] = None,
-    data: Annotated[str | None, typer.Option(help="Shards to train on: short for --set data.shards=...")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="Change a key, as in --set train.batch=32.")] = None,
-    resume: Annotated[str, typer.Option(help="auto = go on if the folder holds this run; never; or a state file.")] = "auto",
+    data: Annotated[
+        str | None, typer.Option(help="Shards to train on: short for --set data.shards=...")
+    ] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="Change a key, as in --set train.batch=32.")
+    ] = None,
+    resume: Annotated[
+        str, typer.Option(help="auto = go on if the folder holds this run; never; or a state file.")
+    ] = "auto",
 ) -> None:
     """Train a model from a recipe. The same command again goes on where it stopped.
 

@@ -20,7 +20,9 @@ class JudgeNet(nn.Module):
     def __init__(self, config: JudgeConfig) -> None:
         super().__init__()
         self.trunk = ConvTower(config.trunk)
-        self.heads = nn.ModuleDict({k: nn.Linear(config.trunk.embed_dim, n) for k, n in config.classes.items()})
+        self.heads = nn.ModuleDict(
+            {k: nn.Linear(config.trunk.embed_dim, n) for k, n in config.classes.items()}
+        )
 
     def forward(self, images: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
         """Images of another size are resized by area."""

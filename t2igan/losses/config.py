@@ -60,4 +60,6 @@ class AttributesConfig(Config):
     """Largest std of the noise that is added to training images, in units of [-1, 1]."""
 
 
-LossConfig = Annotated[ProjectedGANConfig | ClipContrastiveConfig | AttributesConfig, Field(discriminator="kind")]
+LossConfig = Annotated[
+    ProjectedGANConfig | ClipContrastiveConfig | AttributesConfig, Field(discriminator="kind")
+]

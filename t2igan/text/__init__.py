@@ -25,7 +25,10 @@ CONDITIONERS = Registry(
 
 
 def build_conditioner(
-    config: ConditionerConfig, carried: Mapping[str, Tensor] | None = None, *, device: str | torch.device = "cpu"
+    config: ConditionerConfig,
+    carried: Mapping[str, Tensor] | None = None,
+    *,
+    device: str | torch.device = "cpu",
 ) -> Conditioner:
     """Build the text encoder that a recipe or checkpoint names.
 

@@ -24,7 +24,9 @@ class ClipText:
     ) -> None:
         del carried  # open_clip weights have a public name
         self.config = config
-        model = weights.open_clip_model(config.model, pretrained=config.pretrained, quick_gelu=config.quick_gelu)
+        model = weights.open_clip_model(
+            config.model, pretrained=config.pretrained, quick_gelu=config.quick_gelu
+        )
         model.visual = None  # the image tower is most of the memory, and nobody asks it here
         self._model = model.eval().requires_grad_(False).to(device)
         self._tokenizer = weights.open_clip_tokenizer(config.model)

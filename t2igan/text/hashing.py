@@ -31,7 +31,9 @@ class Hashing:
 
     def __call__(self, captions: Sequence[str]) -> Condition:
         """Condition(embed [N, dim]), unit length; an empty caption gives the direction of the empty word."""
-        return Condition(embed=F.normalize(torch.stack([self._embed(c) for c in captions]), dim=1).to(self._device))
+        return Condition(
+            embed=F.normalize(torch.stack([self._embed(c) for c in captions]), dim=1).to(self._device)
+        )
 
     def _embed(self, caption: str) -> Tensor:
         words = _words(caption)[:CONTEXT_WORDS] or [""]

@@ -56,7 +56,11 @@ class SmallClipText:
     """Frozen text tower as a conditioner: captions -> Condition(embed [N, D], unit length)."""
 
     def __init__(
-        self, config: SmallClipTextConfig, carried: Mapping[str, Tensor], *, device: str | torch.device = "cpu"
+        self,
+        config: SmallClipTextConfig,
+        carried: Mapping[str, Tensor],
+        *,
+        device: str | torch.device = "cpu",
     ) -> None:
         tower_config, tensors = (config.tower, carried) if config.tower else _read(config.checkpoint)
         self._embedded = config.checkpoint.startswith(checkpoint.EMBEDDED)
@@ -72,7 +76,9 @@ class SmallClipText:
     @torch.no_grad()
     def __call__(self, captions: Sequence[str]) -> Condition:
         """Encode captions; those beyond the context are cut, see `cut`."""
-        return Condition(embed=F.normalize(self._tower(self._tokenizer(captions).to(self._device)).float(), dim=1))
+        return Condition(
+            embed=F.normalize(self._tower(self._tokenizer(captions).to(self._device)).float(), dim=1)
+        )
 
     def cut(self, caption: str) -> str:
         """The end of `caption` that does not fit the context."""

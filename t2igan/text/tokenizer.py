@@ -30,7 +30,11 @@ class CutTokenizer:
         self.context_length = context_length
         full = SimpleTokenizer()
         ranks = dict(sorted(full.bpe_ranks.items(), key=lambda item: item[1])[:num_merges])
-        words = list(full.encoder)[:512] + ["".join(pair) for pair in ranks] + ["<start_of_text>", "<end_of_text>"]
+        words = (
+            list(full.encoder)[:512]
+            + ["".join(pair) for pair in ranks]
+            + ["<start_of_text>", "<end_of_text>"]
+        )
         full.bpe_ranks, full.encoder = ranks, {word: i for i, word in enumerate(words)}
         full.decoder = dict(enumerate(words))
         full.cache = {token: token for token in ("<start_of_text>", "<end_of_text>")}

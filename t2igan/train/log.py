@@ -90,5 +90,9 @@ def memory_gb(device: torch.device) -> float:
 
 def _bar(console: Console) -> Progress:
     return Progress(
-        BarColumn(), TextColumn("{task.percentage:.0f}%"), TimeElapsedColumn(), TimeRemainingColumn(), console=console
+        BarColumn(),
+        TextColumn("{task.percentage:.0f}%"),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        console=console,
     )

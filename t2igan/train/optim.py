@@ -10,7 +10,6 @@ from torch import Tensor, nn
 from t2igan.errors import CheckpointError
 from t2igan.recipe.schema import AdamConfig
 
-
 Params = dict[str, nn.Parameter]  # name in its network -> parameter, of those that train
 
 
@@ -24,9 +23,7 @@ def build_adam(params: Params, config: AdamConfig) -> torch.optim.Optimizer:
         {"params": [p for p in params.values() if p.ndim > 1], "weight_decay": config.weight_decay},
         {"params": [p for p in params.values() if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    return torch.optim.AdamW(
-        groups, lr=config.learning_rate, betas=config.betas, eps=config.eps, fused=True
-    )
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, eps=config.eps, fused=True)
 
 
 def rate(config: AdamConfig, *, nimg: int, start: int, stop: int) -> float:
@@ -58,6 +55,10 @@ def load_optimizer(
     for name, param in params.items():
         state = {key: tensors.get(f"{name}.{key}") for key in ("exp_avg", "exp_avg_sq", "step")}
         if tensors and (state["exp_avg"] is None or state["exp_avg"].shape != param.shape):
-            raise CheckpointError(f"{source}: no optimiser state that fits {name!r}. Resume from an older checkpoint.")
+            raise CheckpointError(
+                f"{source}: no optimiser state that fits {name!r}. Resume from an older checkpoint."
+            )
         if tensors:
-            optimizer.state[param] = {k: v.to(param.device, torch.float32) for k, v in state.items() if v is not None}
+            optimizer.state[param] = {
+                k: v.to(param.device, torch.float32) for k, v in state.items() if v is not None
+            }

@@ -35,7 +35,9 @@ def find_resume(recipe: GanRecipe | EncoderRecipe, run_dir: Path, wish: str) -> 
     """
     states = sorted((run_dir / "state").glob("*.safetensors"), reverse=True)
     if wish == "never" and states:
-        raise UsageError(f"{run_dir}: holds a run already. Choose another --out, or leave out --resume never to go on.")
+        raise UsageError(
+            f"{run_dir}: holds a run already. Choose another --out, or leave out --resume never to go on."
+        )
     candidates = states if wish in ("auto", "never") else [Path(wish)]
     said: list[str] = []
     for path in candidates:
@@ -48,7 +50,9 @@ def find_resume(recipe: GanRecipe | EncoderRecipe, run_dir: Path, wish: str) -> 
             continue
         changes = _differences(header.recipe, recipe.model_dump(mode="json"), path)
         kimg = header.progress["nimg"] / 1000
-        return Resume(path, int(header.progress["stage"]), [*said, f"going on from {path} at {kimg:.1f} kimg", *changes])
+        return Resume(
+            path, int(header.progress["stage"]), [*said, f"going on from {path} at {kimg:.1f} kimg", *changes]
+        )
     return Resume(None, 0, said)
 
 
@@ -66,7 +70,5 @@ def _differences(old: dict, new: dict, path: Path) -> list[str]:
 def _leaves(old: object, new: object, place: str = "") -> list[tuple[str, object, object]]:
     if isinstance(old, dict) and isinstance(new, dict):
         keys = list(dict.fromkeys([*old, *new]))
-        return [
-            leaf for k in keys for leaf in _leaves(old.get(k), new.get(k), f"{place}.{k}".strip("."))
-        ]
+        return [leaf for k in keys for leaf in _leaves(old.get(k), new.get(k), f"{place}.{k}".strip("."))]
     return [(place, old, new)]

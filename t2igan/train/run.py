@@ -52,7 +52,11 @@ def run(recipe: AnyRecipe, run_dir: Path, *, resume: str = "auto") -> Path:
     with stop_wish() as wish:
         state = None
         for stage in range(found.stage, _num_stages(recipe)):
-            fresh = setup_gan(recipe, stage, device) if isinstance(recipe, GanRecipe) else setup_encoder(recipe, device)
+            fresh = (
+                setup_gan(recipe, stage, device)
+                if isinstance(recipe, GanRecipe)
+                else setup_encoder(recipe, device)
+            )
             state = _run_stage(recipe, run_dir, stage, fresh, state, found, wish)
     dist.close()
     return newest(run_dir / "snapshots")
@@ -94,7 +98,9 @@ def _run_stage(
         snapshots.after_step(state)
         if wish.wanted:
             snapshots.save(state)
-            raise InterruptedRun(f"stopped at {state.nimg / 1000:.1f} kimg and saved; the same command goes on from there.")
+            raise InterruptedRun(
+                f"stopped at {state.nimg / 1000:.1f} kimg and saved; the same command goes on from there."
+            )
 
     try:
         train(state, _again(first, batches), after_step)
@@ -103,7 +109,7 @@ def _run_stage(
     return state
 
 
-def _again(first: Batch, batches):  # noqa: ANN001, ANN202
+def _again(first: Batch, batches):
     yield first
     yield from batches
 

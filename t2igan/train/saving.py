@@ -43,8 +43,12 @@ def load_state(state: TrainState, path: Path) -> None:
         expected = own_tensors(state, name, network.state_dict())
         missing = sorted(expected.keys() ^ mine.keys())
         if missing:
-            raise CheckpointError(f"{path}: network {name} differs in {missing[:3]}. Resume with the recipe of that run.")
-        network.load_state_dict(mine, strict=False)  # strict by the line above; a frozen backbone is not in the file
+            raise CheckpointError(
+                f"{path}: network {name} differs in {missing[:3]}. Resume with the recipe of that run."
+            )
+        network.load_state_dict(
+            mine, strict=False
+        )  # strict by the line above; a frozen backbone is not in the file
         saved = part(tensors, f"optim.{name}")
         load_optimizer(state.optimizers[name], state.params[name], saved, source=str(path))
     if state.ema is not None:

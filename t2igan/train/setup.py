@@ -75,7 +75,9 @@ class TokenIds:
     config: Any = None
     fingerprint = "token_ids"
 
-    def __init__(self, tokenizer: Callable[[Sequence[str]], torch.Tensor] | None, device: torch.device) -> None:
+    def __init__(
+        self, tokenizer: Callable[[Sequence[str]], torch.Tensor] | None, device: torch.device
+    ) -> None:
         self._tokenizer = tokenizer
         self._device = device
 
@@ -102,7 +104,9 @@ def setup_encoder(recipe: EncoderRecipe, device: torch.device) -> TrainState:
     loss = LOSSES[recipe.loss.kind](recipe.loss, {"E": network})
     conditioner = TokenIds(getattr(network, "tokenizer", None), device)
     size = recipe.encoder.image_size
-    return _state(recipe.train, {"E": network}, loss, {"E": recipe.optim}, conditioner, device, resolution=size)
+    return _state(
+        recipe.train, {"E": network}, loss, {"E": recipe.optim}, conditioner, device, resolution=size
+    )
 
 
 def _state(

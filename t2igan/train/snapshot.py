@@ -77,7 +77,9 @@ class Snapshots:
         try:
             write()
         except OSError as error:
-            self._log.say(f"warning: the {what} was not written ({error}); training goes on and tries again later.")
+            self._log.say(
+                f"warning: the {what} was not written ({error}); training goes on and tries again later."
+            )
             return False
         return True
 

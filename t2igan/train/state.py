@@ -85,7 +85,9 @@ class TrainState:
         grads = [p.grad for p in self.params[name].values() if p.grad is not None]
         if finite(grads):
             for group in optimizer.param_groups:
-                group["lr"] = rate(self.rates[name], nimg=self.nimg, start=self.start_nimg, stop=self.stop_nimg)
+                group["lr"] = rate(
+                    self.rates[name], nimg=self.nimg, start=self.start_nimg, stop=self.stop_nimg
+                )
             optimizer.step()
         else:
             self.bad_total += 1
