@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import importlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from t2igan.pipeline import TextToImage, load
+    from t2igan.types import Condition
 
 __version__ = "0.1.0"
 __all__ = ["Condition", "TextToImage", "__version__", "load"]

@@ -19,7 +19,8 @@ ROWS = (
     {"models"},
     {"data", "losses", "metrics", "pipeline", "clip_scorer"},
     {"recipe", "sampling", "shapes_report", "shapes_protocol"},
-    {"train", "edit", "convert", "shapes_eval"},
+    {"train", "edit", "convert", "shapes_eval", "demo_report"},
+    {"demo"},
     {"cli"},
     {"__main__"},
 )
