@@ -36,6 +36,7 @@ _OS_ADVICE = {
 
 class _Commands(LazyGroup):
     table: ClassVar[dict[str, tuple[str, str]]] = {
+        "demo": ("t2igan.cli.demo:command", "See it all: data, training, pictures, scores, a report."),
         "train": ("t2igan.cli.train:command", "Train a recipe, or go on with its run."),
         "sample": ("t2igan.cli.sample:command", "Draw images from prompts."),
         "eval": ("t2igan.cli.evaluate:app", "Measure how good a model's images are."),
