@@ -1,10 +1,10 @@
-"""Microsoft's Fluent Emoji (3-D, 256 px, MIT) with Unicode's English names -> a folder for `t2igan data import`.
+r"""Microsoft's Fluent Emoji (3-D, 256 px, MIT) with Unicode's English names -> a folder for `t2igan data import`.
 
 Nothing is downloaded here. Fetch and unpack the two npm packages, prepare, then import:
 
     npm pack @lobehub/fluent-emoji-3d@1.1.0 emojibase-data@17.0.0
     for f in *.tgz; do mkdir -p ${f%.tgz}; tar xzf $f -C ${f%.tgz}; done
-    python examples/fluent_emoji.py lobehub-fluent-emoji-3d-1.1.0/package/assets \\
+    python examples/fluent_emoji.py lobehub-fluent-emoji-3d-1.1.0/package/assets \
         emojibase-data-17.0.0/package/en/data.json fluent_emoji
     t2igan data import fluent_emoji --size 64 --out datasets/fluent_emoji
 
@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 MAX_TAGS = 5
+MIN_LETTERS = 3
 EMOJI_STYLE = "-fe0f"  # the variation selector, which file names and the table use differently
 
 
@@ -53,7 +54,10 @@ def find(emojis: dict[str, Emoji], stem: str) -> Emoji | None:
 def captions(emoji: Emoji) -> list[str]:
     """The name, and the name with tags that add to it: ["flute", "flute: band, fife, flautist, instrument"]."""
     told = set(emoji.label.lower().replace(":", "").split())
-    tags = [tag for tag in emoji.tags if tag.lower() not in told][:MAX_TAGS]
+    words = [
+        tag for tag in emoji.tags if tag.isalpha() and len(tag) >= MIN_LETTERS
+    ]  # not "<3", "143" or "CU"
+    tags = [tag for tag in words if tag.lower() not in told][:MAX_TAGS]
     separator = "; " if ":" in emoji.label else ": "
     return [emoji.label, emoji.label + separator + ", ".join(tags)] if tags else [emoji.label]
 
