@@ -25,7 +25,7 @@ class ClipTextConfig(Config):
 class TextTowerConfig(Config):
     """The trainable text tower of the small CLIP: open_clip's text transformer."""
 
-    context_length: int = Field(default=24, ge=4)
+    context_length: int = Field(default=32, ge=4)
     """Most tokens of a caption, start and end tokens included."""
     num_merges: int = Field(default=3000, ge=0)
     """BPE merges kept of open_clip's tokenizer; the vocabulary is num_merges + 514."""
@@ -59,4 +59,6 @@ class HashingConfig(Config):
     """Length of the embedding."""
 
 
-ConditionerConfig = Annotated[ClipTextConfig | SmallClipTextConfig | HashingConfig, Field(discriminator="kind")]
+ConditionerConfig = Annotated[
+    ClipTextConfig | SmallClipTextConfig | HashingConfig, Field(discriminator="kind")
+]
