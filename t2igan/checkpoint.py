@@ -27,6 +27,7 @@ FORMAT = 1
 KINDS = ("generator", "clip", "judge", "state")
 MAX_HEADER_BYTES = 100_000_000  # safetensors' own limit
 EMBEDDED = "embedded:"
+SHARED_MODE = 0o644  # safetensors writes files that only their owner can read
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,16 @@ class Header:
         parts = {k: json.dumps(getattr(self, k)) for k in ("config", "conditioner", "recipe", "progress")}
         plain = {"format": str(FORMAT), "kind": self.kind, "created_by": self.created_by}
         return {f"t2igan.{key}": value for key, value in {**plain, **parts}.items()}
+
+
+@dataclass(frozen=True)
+class Stored:
+    """How a file stores one tensor."""
+
+    dtype: str  # safetensors' name, such as F32
+    shape: tuple[int, ...]
+    start: int  # byte offsets within the data
+    end: int
 
 
 def locate(name: str | Path) -> Path:
@@ -85,6 +96,7 @@ def save(path: str | Path, tensors: Mapping[str, Tensor], header: Header) -> Non
     plain = {key: value.detach().to("cpu").clone().contiguous() for key, value in tensors.items()}
     try:
         save_file(plain, str(temporary), metadata=header.strings())
+        temporary.chmod(SHARED_MODE)
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
@@ -102,12 +114,14 @@ def read_header(path: str | Path) -> Header:
         CheckpointError: if the file is not ours, truncated, or of a newer format.
     """
     path = locate(path)
-    meta = _raw_metadata(path)
+    meta, _ = _raw_header(path)
     if "t2igan.format" not in meta:
-        hint = "Foreign weights can be converted: see `t2igan model convert --help`." if meta else ""
-        raise CheckpointError(f"{path}: a safetensors file, but not made by t2igan. {hint}".rstrip())
+        raise CheckpointError(
+            f"{path}: a safetensors file, but not made by t2igan. Foreign StyleGAN-T tensors load in Python with "
+            f"t2igan.convert.stylegan_t.load_generator."
+        )
     fmt = meta["t2igan.format"]
-    if not fmt.isdigit() or int(fmt) > FORMAT:
+    if not fmt.isdecimal() or int(fmt) > FORMAT:
         raise CheckpointError(
             f"{path}: made by format {fmt}, this t2igan reads up to {FORMAT}. Upgrade t2igan, or export the file again."
         )
@@ -118,27 +132,45 @@ def read_header(path: str | Path) -> Header:
             k: json.loads(meta.get(f"t2igan.{k}", "{}"))
             for k in ("config", "conditioner", "recipe", "progress")
         }
-    except json.JSONDecodeError as error:
+        if not all(isinstance(value, dict) for value in parts.values()):
+            raise ValueError("a part is no JSON object")
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: its header is damaged ({error}). Export the file again.") from error
     return Header(kind=meta["t2igan.kind"], created_by=meta.get("t2igan.created_by", "unknown"), **parts)
 
 
-def _raw_metadata(path: Path) -> dict[str, str]:
+def read_layout(path: str | Path) -> dict[str, Stored]:
+    """Name -> how it is stored, of every tensor of a safetensors file, without torch and without reading them.
+
+    Raises:
+        CheckpointError: if the file is no safetensors file, or truncated.
+    """
+    return _raw_header(locate(path))[1]
+
+
+def _raw_header(path: Path) -> tuple[dict[str, str], dict[str, Stored]]:
+    """The JSON in front of a safetensors file: its `__metadata__`, and its tensors."""
+    damaged = CheckpointError(f"{path}: not a safetensors file, or cut short. Copy or download it again.")
+    size = path.stat().st_size
     with path.open("rb") as file:
         length_bytes = file.read(8)
         length = struct.unpack("<Q", length_bytes)[0] if len(length_bytes) == 8 else MAX_HEADER_BYTES + 1
-        if length > min(MAX_HEADER_BYTES, path.stat().st_size):
-            raise CheckpointError(f"{path}: not a safetensors file, or cut short. Copy or download it again.")
+        if length > min(MAX_HEADER_BYTES, size):
+            raise damaged
         try:
             header = json.loads(file.read(length))
-        except (UnicodeDecodeError, json.JSONDecodeError) as error:
-            raise CheckpointError(
-                f"{path}: not a safetensors file, or cut short. Copy or download it again."
-            ) from error
-    ends = [v["data_offsets"][1] for k, v in header.items() if k != "__metadata__"]
-    if path.stat().st_size < 8 + length + max(ends, default=0):
-        raise CheckpointError(f"{path}: cut short ({path.stat().st_size} bytes). Copy or download it again.")
-    return header.get("__metadata__", {}) or {}
+            metadata = {str(k): str(v) for k, v in (header.pop("__metadata__", None) or {}).items()}
+            stored = {key: _stored(entry) for key, entry in header.items()}
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+            raise damaged from error
+    if size < 8 + length + max((entry.end for entry in stored.values()), default=0):
+        raise CheckpointError(f"{path}: cut short ({size} bytes). Copy or download it again.")
+    return metadata, stored
+
+
+def _stored(entry: dict[str, Any]) -> Stored:
+    start, end = (int(offset) for offset in entry["data_offsets"])
+    return Stored(str(entry["dtype"]), tuple(int(n) for n in entry["shape"]), start, end)
 
 
 def read(path: str | Path, *, kind: str) -> tuple[Header, dict[str, Tensor]]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import logging
 import re
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,6 +16,7 @@ from t2igan import __version__, images
 from t2igan.errors import UsageError
 from t2igan.pipeline import DEFAULT_MODEL, TextToImage
 
+LOG = logging.getLogger(__name__)
 MAX_SEEDS = 100_000
 SLUG_LENGTH = 48
 
@@ -136,7 +137,4 @@ def _refuse_existing(paths: list[Path], overwrite: bool) -> None:
 def _warn_of_cut(model: TextToImage, prompt: str) -> None:
     cut = model.cut(prompt)
     if cut:
-        print(
-            f"warning: the text encoder cannot read the end of this prompt, which is cut: {cut!r}",
-            file=sys.stderr,
-        )
+        LOG.warning("warning: the text encoder cannot read the end of this prompt, which is cut: %r", cut)

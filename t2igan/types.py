@@ -89,7 +89,11 @@ class Generator(Protocol):
     img_channels: int
     truncation: Literal["w", "z"]  # where psi acts
 
-    def __call__(self, z: Tensor, c: Condition, *, psi: float = 1.0, noise_mode: NoiseMode = "const") -> Tensor: ...
+    def __call__(
+        self, z: Tensor, c: Condition, *, psi: float = 1.0, noise_mode: NoiseMode = "const"
+    ) -> Tensor:
+        """[N, 3, R, R] images."""
+        ...
 
 
 @runtime_checkable
@@ -107,7 +111,9 @@ class StyleGenerator(Generator, Protocol):
         """Layer name -> [N, channels], in layer order."""
         ...
 
-    def synthesis(self, styles: dict[str, Tensor], c: Condition, *, noise_mode: NoiseMode = "const") -> Tensor:
+    def synthesis(
+        self, styles: dict[str, Tensor], c: Condition, *, noise_mode: NoiseMode = "const"
+    ) -> Tensor:
         """[N, 3, R, R] from style codes."""
         ...
 
@@ -115,7 +121,9 @@ class StyleGenerator(Generator, Protocol):
 class Discriminator(Protocol):
     """Images [N, 3, R, R] in [-1, 1] and a Condition -> logits [N, K], all scales and heads in K."""
 
-    def __call__(self, img: Tensor, c: Condition) -> Tensor: ...
+    def __call__(self, img: Tensor, c: Condition) -> Tensor:
+        """[N, K] logits."""
+        ...
 
 
 class FeatureExtractor(Protocol):
@@ -136,7 +144,9 @@ class Conditioner(Protocol):
     config: Any  # its recipe section, complete enough for a checkpoint's header
     fingerprint: str  # which network and weights; stored in checkpoints and caches
 
-    def __call__(self, captions: Sequence[str]) -> Condition: ...
+    def __call__(self, captions: Sequence[str]) -> Condition:
+        """N captions -> a Condition of N rows."""
+        ...
 
     def cut(self, caption: str) -> str:
         """The end of `caption` that does not fit the context, or an empty string."""

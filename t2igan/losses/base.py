@@ -22,9 +22,10 @@ class StepInputs:
 
     real: Tensor  # [N, 3, R, R] in [-1, 1]
     c: Condition  # of the real images
-    c_wrong: Condition  # of other images of the batch: `c` rolled by one before any split
+    c_wrong: Condition  # of other images: each row's predecessor in the batch of all ranks
     z: Tensor  # [N, z_dim] normal
     u: Tensor  # [N, num_uniforms] in [0, 1): every other random number that the phase needs
+    coin: float  # one more, the same for all rows, micro-batches and ranks
     nimg: int  # images seen before this step
     labels: Tensor | None = None  # [N, A] int64
     piece: int = 0  # which micro-batch of the step this is
@@ -39,6 +40,7 @@ class StepInputs:
                 c_wrong=self.c_wrong.index(cut),
                 z=self.z[cut],
                 u=self.u[cut],
+                coin=self.coin,
                 nimg=self.nimg,
                 labels=None if self.labels is None else self.labels[cut],
                 piece=piece,
@@ -108,5 +110,5 @@ class Loss(Protocol):
 
 def finite(tensors: list[Tensor]) -> bool:
     """Whether every number of every tensor is finite; one device sync."""
-    norms = torch._foreach_norm(tensors)
+    norms = torch._foreach_norm(tensors)  # pyright: ignore[reportPrivateImportUsage]
     return bool(torch.isfinite(torch.stack(norms)).all())

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from t2igan.losses.adversarial import hinge_fake, hinge_generator, hinge_real, spherical_distance
 from t2igan.losses.base import Phase, Scores, StepInputs
 from t2igan.losses.config import ProjectedGANConfig
-from t2igan.models.common.projected import NUM_UNIFORMS
+from t2igan.models.common.projected import CROP_COIN, NUM_UNIFORMS
 from t2igan.ops.blur import blur_sigma, gaussian_blur
 from t2igan.types import Condition
 
@@ -52,7 +52,7 @@ class ProjectedGANLoss:
         """[n] hinge loss of D on real, generated, and (weighted) real images with wrong captions."""
         fake = self._fake_features(inputs)
         fake_logits = self.D.score(self.D.project(fake), inputs.c)
-        real = self._features(inputs.real, inputs.u[:, NUM_UNIFORMS:], inputs.nimg)
+        real = self._features(inputs.real, inputs, of_real=True)
         real_maps = self.D.project(real)
         real_logits = self.D.score(real_maps, inputs.c)
         self.scores.add("D/real", real_logits)
@@ -65,7 +65,7 @@ class ProjectedGANLoss:
     def g_loss(self, inputs: StepInputs) -> Tensor:
         """[n] adversarial loss of G plus CLIP guidance."""
         fake = self.G(inputs.z, inputs.c, noise_mode=self.config.noise_mode)
-        features = self._features(fake, inputs.u[:, :NUM_UNIFORMS], inputs.nimg)
+        features = self._features(fake, inputs)
         if self.config.shared_fakes:
             self._kept[inputs.piece] = [f.detach() for f in features]
         loss = hinge_generator(self.D.score(self.D.project(features), inputs.c))
@@ -81,10 +81,12 @@ class ProjectedGANLoss:
             return self._kept.pop(inputs.piece)
         with torch.no_grad():
             fake = self.G(inputs.z, inputs.c, noise_mode=self.config.noise_mode)
-            return self._features(fake, inputs.u[:, :NUM_UNIFORMS], inputs.nimg)
+            return self._features(fake, inputs)
 
-    def _features(self, img: Tensor, u: Tensor, nimg: int) -> list[Tensor]:
-        sigma = blur_sigma(self.config.blur_init_sigma, self.config.blur_fade_kimg, nimg)
+    def _features(self, img: Tensor, inputs: StepInputs, *, of_real: bool = False) -> list[Tensor]:
+        u = inputs.u[:, NUM_UNIFORMS:].clone() if of_real else inputs.u[:, :NUM_UNIFORMS].clone()
+        u[:, CROP_COIN] = inputs.coin  # real and generated images are both cropped, or neither (spec D13)
+        sigma = blur_sigma(self.config.blur_init_sigma, self.config.blur_fade_kimg, inputs.nimg)
         return self.D.features(gaussian_blur(img, sigma), u)
 
     def _mismatch(self, real_maps: list[Tensor], inputs: StepInputs) -> Tensor:
@@ -93,11 +95,13 @@ class ProjectedGANLoss:
         return hinge_fake(logits) * _differ(inputs.c, inputs.c_wrong)
 
     def _guidance(self, fake: Tensor, c: Condition) -> Tensor:
-        assert self.guide is not None and c.embed is not None
+        assert self.guide is not None
+        assert c.embed is not None
         return spherical_distance(self.guide((fake + 1) / 2), c.embed)
 
 
 def _differ(a: Condition, b: Condition) -> Tensor:
     """[N] 1 where two conditions differ, else 0: an equal caption is no wrong caption."""
-    assert a.embed is not None and b.embed is not None
+    assert a.embed is not None
+    assert b.embed is not None
     return ((a.embed - b.embed).abs().amax(1) > 1e-6).to(a.embed.dtype)

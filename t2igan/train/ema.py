@@ -30,7 +30,8 @@ class Ema:
     @torch.no_grad()
     def update(self, network: nn.Module, beta: float) -> None:
         """Move every parameter by `1 - beta` of the way, and copy the buffers."""
-        averaged = list(self.network.parameters())
-        torch._foreach_lerp_(averaged, [p.detach() for p in network.parameters()], 1 - beta)
+        averaged = [p.detach() for p in self.network.parameters()]
+        current = [p.detach() for p in network.parameters()]
+        torch._foreach_lerp_(averaged, current, weight=1 - beta)  # pyright: ignore[reportPrivateImportUsage]
         for mine, theirs in zip(self.network.buffers(), network.buffers(), strict=True):
             mine.copy_(theirs)

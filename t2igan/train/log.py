@@ -12,11 +12,12 @@ import torch
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from t2igan import dist
 from t2igan.train.state import TrainState
 
 
 class TickLog:
-    """Writes a line every `tick_kimg` thousand images to stderr, log.txt and stats.jsonl."""
+    """Writes a line every `tick_kimg` thousand images to stderr, log.txt and stats.jsonl; on rank 0."""
 
     def __init__(self, run_dir: Path, state: TrainState) -> None:
         self._dir = run_dir
@@ -24,19 +25,34 @@ class TickLog:
         self._start = self._last = time.perf_counter()
         self._start_nimg = self._last_nimg = state.nimg
         self._console = Console(stderr=True)
-        self._bar = _bar(self._console) if sys.stderr.isatty() else None
+        self._is_quiet = dist.rank() != 0
+        self._bar = _bar(self._console) if sys.stderr.isatty() and not self._is_quiet else None
         if self._bar is not None:
             self._task = self._bar.add_task("", total=state.stop_nimg, completed=state.nimg)
             self._bar.start()
 
     def say(self, line: str) -> None:
         """An event, once on the terminal and once in log.txt."""
+        if self._is_quiet:
+            return
+        self._print(line)
+        self._append("log.txt", f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}")
+
+    def _print(self, line: str) -> None:
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
-        with (self._dir / "log.txt").open("a") as file:
-            file.write(f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}\n")
+
+    def _append(self, name: str, line: str) -> None:
+        """Add a line to a file; a full disk must not end the run."""
+        try:
+            with (self._dir / name).open("a") as file:
+                file.write(line + "\n")
+        except OSError as error:
+            self._print(f"warning: {name} could not be written ({error}); free some space. Training goes on.")
 
     def after_step(self, state: TrainState) -> None:
         """Move the bar; at a tick, write the line."""
+        if self._is_quiet:
+            return
         if self._bar is not None:
             self._bar.update(self._task, completed=state.nimg)
         if state.nimg - self._last_nimg >= self._every or state.nimg >= state.stop_nimg:
@@ -57,8 +73,7 @@ class TickLog:
             "bad_steps": state.bad_total,
             **{name: round(value, 4) for name, value in state.loss.scores.read().items()},
         }
-        with (self._dir / "stats.jsonl").open("a") as file:
-            file.write(json.dumps(stats) + "\n")
+        self._append("stats.jsonl", json.dumps(stats))
         self.say(tick_line(stats, state.stop_nimg))
         self._last, self._last_nimg = now, state.nimg
 

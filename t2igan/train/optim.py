@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from t2igan.errors import CheckpointError
 from t2igan.recipe.schema import AdamConfig
 
+STATE_KEYS = ("exp_avg", "exp_avg_sq", "step")
 Params = dict[str, nn.Parameter]  # name in its network -> parameter, of those that train
 
 
@@ -47,18 +48,19 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer, params: Params) -> dict[
 def load_optimizer(
     optimizer: torch.optim.Optimizer, params: Params, tensors: dict[str, Tensor], *, source: str
 ) -> None:
-    """Put Adam's saved state back; an empty `tensors` is the state before the first step.
+    """Put Adam's saved state back; a parameter without any has never had a gradient.
 
     Raises:
-        CheckpointError: if a parameter's state is missing or misshapen.
+        CheckpointError: if a parameter's state is incomplete or misshapen.
     """
     for name, param in params.items():
-        state = {key: tensors.get(f"{name}.{key}") for key in ("exp_avg", "exp_avg_sq", "step")}
-        if tensors and (state["exp_avg"] is None or state["exp_avg"].shape != param.shape):
+        found = {key: tensors[f"{name}.{key}"] for key in STATE_KEYS if f"{name}.{key}" in tensors}
+        if not found:
+            continue
+        if len(found) < len(STATE_KEYS) or found["exp_avg"].shape != param.shape:
             raise CheckpointError(
                 f"{source}: no optimiser state that fits {name!r}. Resume from an older checkpoint."
             )
-        if tensors:
-            optimizer.state[param] = {
-                k: v.to(param.device, torch.float32) for k, v in state.items() if v is not None
-            }
+        # Fused Adam walks through memory, not through indices: its moments must lie as the parameter does.
+        moments = {key: torch.empty_like(param).copy_(found[key]) for key in ("exp_avg", "exp_avg_sq")}
+        optimizer.state[param] = {**moments, "step": found["step"].to(param.device, torch.float32, copy=True)}

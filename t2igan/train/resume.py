@@ -8,6 +8,7 @@ from pathlib import Path
 from t2igan import checkpoint
 from t2igan.errors import CheckpointError, RecipeError, UsageError
 from t2igan.recipe.schema import EncoderRecipe, GanRecipe
+from t2igan.train.saving import numbered_files
 
 FIXED = ("task", "data", "conditioner", "generator", "discriminator", "encoder", "loss")
 
@@ -30,10 +31,11 @@ def find_resume(recipe: GanRecipe | EncoderRecipe, run_dir: Path, wish: str) -> 
         wish: `auto`, `never`, or the path of a state.
 
     Raises:
-        RecipeError: if the folder's run has another network, loss or data.
+        RecipeError: if the folder's run has another network, loss or data, or lacks the stage that it was in.
         UsageError: if `wish` is `never` and the folder holds a run.
+        CheckpointError: if there are states, but none can be read.
     """
-    states = sorted((run_dir / "state").glob("*.safetensors"), reverse=True)
+    states = numbered_files(run_dir / "state")[::-1]
     if wish == "never" and states:
         raise UsageError(
             f"{run_dir}: holds a run already. Choose another --out, or leave out --resume never to go on."
@@ -42,18 +44,37 @@ def find_resume(recipe: GanRecipe | EncoderRecipe, run_dir: Path, wish: str) -> 
     said: list[str] = []
     for path in candidates:
         try:
-            header = checkpoint.read_header(path)
+            header = _read_state_header(path)
         except CheckpointError as error:
-            if wish != "auto":
+            if wish != "auto" or path == candidates[-1]:
                 raise
             said.append(f"warning: {error} Trying the one before.")
             continue
-        changes = _differences(header.recipe, recipe.model_dump(mode="json"), path)
-        kimg = header.progress["nimg"] / 1000
-        return Resume(
-            path, int(header.progress["stage"]), [*said, f"going on from {path} at {kimg:.1f} kimg", *changes]
-        )
+        return Resume(path, int(header.progress["stage"]), [*said, *_compare(header, recipe, path)])
     return Resume(None, 0, said)
+
+
+def _read_state_header(path: Path) -> checkpoint.Header:
+    header = checkpoint.read_header(path)
+    if header.kind != "state":
+        raise CheckpointError(
+            f"{path}: a checkpoint of kind {header.kind!r}; only a run's state/* can be resumed."
+        )
+    return header
+
+
+def _compare(header: checkpoint.Header, recipe: GanRecipe | EncoderRecipe, path: Path) -> list[str]:
+    """What to say about going on from `path`, once nothing forbids it."""
+    changes = _differences(header.recipe, recipe.model_dump(mode="json"), path)
+    if isinstance(recipe, GanRecipe):
+        stage = int(header.progress["stage"])
+        resolution = header.recipe["stages"][stage]["resolution"]
+        if [s.resolution for s in recipe.stages[stage : stage + 1]] != [resolution]:
+            raise RecipeError(
+                f"{path}: its run was in stage {stage + 1} at {resolution} px, which the recipe does not have. "
+                f"Set stages.{stage}.resolution back, or choose another --out."
+            )
+    return [f"going on from {path} at {header.progress['nimg'] / 1000:.1f} kimg", *changes]
 
 
 def _differences(old: dict, new: dict, path: Path) -> list[str]:

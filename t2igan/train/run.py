@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from t2igan import dist
@@ -24,7 +25,7 @@ from t2igan.types import Batch
 AnyRecipe = GanRecipe | EncoderRecipe
 
 
-class InterruptedRun(T2IGanError):
+class RunStoppedError(T2IGanError):
     """The user stopped the run; it has been saved."""
 
     exit_code = 130
@@ -42,7 +43,7 @@ def run(recipe: AnyRecipe, run_dir: Path, *, resume: str = "auto") -> Path:
         The snapshot to share: the averaged generator, or the encoder.
 
     Raises:
-        InterruptedRun: after SIGINT or SIGTERM, once the run is saved.
+        RunStoppedError: after SIGINT or SIGTERM, once the run is saved.
         T2IGanError: if the folder holds another recipe's run or cannot be written; DataError and TrainingError.
     """
     device = setup_machine(recipe.train)
@@ -98,7 +99,7 @@ def _run_stage(
         snapshots.after_step(state)
         if wish.wanted:
             snapshots.save(state)
-            raise InterruptedRun(
+            raise RunStoppedError(
                 f"stopped at {state.nimg / 1000:.1f} kimg and saved; the same command goes on from there."
             )
 
@@ -109,7 +110,7 @@ def _run_stage(
     return state
 
 
-def _again(first: Batch, batches):
+def _again(first: Batch, batches: Iterator[Batch]) -> Iterator[Batch]:
     yield first
     yield from batches
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 from torch import Tensor
@@ -16,7 +17,19 @@ from t2igan.recipe.schema import EncoderRecipe, GanRecipe
 from t2igan.train.optim import load_optimizer, optimizer_tensors
 from t2igan.train.state import TrainState
 
+NUMBERED = re.compile(r"\d+(\.\d+)?")  # stem of a file that a run has written: thousands of images
 COUNTERS = ("stage", "start_nimg", "nimg", "step", "bad_steps", "bad_total")
+
+
+def numbered(folder: Path, nimg: int) -> Path:
+    """Where a run puts what it saves after `nimg` images."""
+    return folder / f"{nimg / 1000:08.1f}.safetensors"
+
+
+def numbered_files(folder: Path) -> list[Path]:
+    """What a run has saved in a folder, oldest first; files of other names are somebody else's."""
+    found = [path for path in folder.glob("*.safetensors") if NUMBERED.fullmatch(path.stem)]
+    return sorted(found, key=lambda path: float(path.stem))
 
 
 def save_state(state: TrainState, recipe: GanRecipe | EncoderRecipe, path: Path) -> None:
@@ -41,10 +54,11 @@ def load_state(state: TrainState, path: Path) -> None:
     for name, network in state.networks.items():
         mine = part(tensors, name)
         expected = own_tensors(state, name, network.state_dict())
-        missing = sorted(expected.keys() ^ mine.keys())
-        if missing:
+        unfit = sorted(expected.keys() ^ mine.keys())
+        unfit = unfit or [key for key in mine if mine[key].shape != expected[key].shape]
+        if unfit:
             raise CheckpointError(
-                f"{path}: network {name} differs in {missing[:3]}. Resume with the recipe of that run."
+                f"{path}: network {name} differs in {', '.join(unfit[:3])}. Resume with the recipe of that run."
             )
         network.load_state_dict(
             mine, strict=False

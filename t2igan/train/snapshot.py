@@ -9,13 +9,12 @@ import torch
 from torch import Tensor
 
 from t2igan import dist, images, rng
+from t2igan.errors import T2IGanError
 from t2igan.recipe.schema import EncoderRecipe, GanRecipe
 from t2igan.train.log import TickLog
-from t2igan.train.saving import save_encoder, save_generator, save_state
+from t2igan.train.saving import numbered, numbered_files, save_encoder, save_generator, save_state
 from t2igan.train.state import TrainState
 from t2igan.types import Batch
-
-STATE_NAME = "{kimg:07.1f}.safetensors"
 
 
 class Snapshots:
@@ -27,9 +26,15 @@ class Snapshots:
         self._log = log
         self._pictured = self._saved = -1  # how many times the interval has passed
         self._captions: tuple[str, ...] = ()
+        self._is_published = True  # whether the last snapshot has reached the disk
 
     def begin(self, state: TrainState, first: Batch) -> None:
-        """Draw the real images and the untrained generator's, with the captions that all grids will show."""
+        """Draw the real images and the untrained generator's, with the captions that all grids will show.
+
+        Args:
+            state: of the stage that begins.
+            first: the first batch of the data, whichever the run goes on with.
+        """
         self._pictured = self._count(state, state.config.sample_kimg)
         self._saved = self._count(state, state.config.state_kimg)
         if dist.rank() or not isinstance(self._recipe, GanRecipe):
@@ -56,29 +61,54 @@ class Snapshots:
             self._saved = saved
             self.save(state)
 
-    def save(self, state: TrainState) -> None:
-        """Write a state to resume from, and remove the oldest; a full disk is said, and training goes on."""
+    def save(self, state: TrainState) -> bool:
+        """Write a state to resume from, and remove the oldest; a full disk is said, and training goes on.
+
+        Returns:
+            Whether the state has reached the disk.
+        """
         folder = self._dir / "state"
-        path = folder / STATE_NAME.format(kimg=state.nimg / 1000)
-        if self._tried(lambda: save_state(state, self._recipe, path), "checkpoint"):
-            for old in sorted(folder.glob("*.safetensors"))[: -state.config.keep_states]:
-                old.unlink(missing_ok=True)
+        path = numbered(folder, state.nimg)
+        if not self._tried(lambda: save_state(state, self._recipe, path), "checkpoint"):
+            return False
+        for old in numbered_files(folder)[: -state.config.keep_states]:
+            old.unlink(missing_ok=True)
+        return True
+
+    def finish(self, state: TrainState) -> None:
+        """Make sure that the run's last snapshot is on the disk.
+
+        Raises:
+            T2IGanError: if it cannot be written.
+        """
+        path = numbered(self._dir / "snapshots", state.nimg)
+        if dist.rank() or (self._is_published and path.is_file()):
+            return
+        try:
+            self._save_snapshot(state, path)
+        except OSError as error:
+            raise T2IGanError(
+                f"{path}: the finished network could not be written ({error}). Free some space and run the same command."
+            ) from error
 
     def _publish(self, state: TrainState) -> None:
-        path = self._dir / "snapshots" / STATE_NAME.format(kimg=state.nimg / 1000)
-        recipe = self._recipe
-        if isinstance(recipe, EncoderRecipe):
-            self._tried(lambda: save_encoder(state, recipe, path), "snapshot")
+        path = numbered(self._dir / "snapshots", state.nimg)
+        self._is_published = self._tried(lambda: self._save_snapshot(state, path), "snapshot")
+        if isinstance(self._recipe, GanRecipe):
+            self._tried(lambda: self._fakes(state, f"fakes_{state.nimg / 1000:08.1f}"), "sample grid")
+
+    def _save_snapshot(self, state: TrainState, path: Path) -> None:
+        if isinstance(self._recipe, EncoderRecipe):
+            save_encoder(state, self._recipe, path)
         else:
-            self._tried(lambda: save_generator(state, recipe, path), "snapshot")
-            self._tried(lambda: self._fakes(state, f"fakes_{state.nimg / 1000:07.1f}"), "sample grid")
+            save_generator(state, self._recipe, path)
 
     def _tried(self, write: Callable[[], None], what: str) -> bool:
         try:
             write()
-        except OSError as error:
+        except (OSError, T2IGanError) as error:
             self._log.say(
-                f"warning: the {what} was not written ({error}); training goes on and tries again later."
+                f"warning: the {what} was not written ({error}); free some space. Training goes on."
             )
             return False
         return True

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from t2igan.train.optim import load_optimizer, optimizer_tensors
 from t2igan.train.state import TrainState
 
 
@@ -37,13 +38,13 @@ def carry_state(old: TrainState, new: TrainState) -> Carried:
     """Carry networks, averages, Adam's moments and counters into a new stage; returns what became of G."""
     carried = {name: carry_weights(old.networks[name], new.networks[name]) for name in new.networks}
     for name, params in new.params.items():
-        for key, param in params.items():
-            before = old.params[name].get(key)
-            if before is not None and before.shape == param.shape and before in old.optimizers[name].state:
-                state = old.optimizers[name].state[before]
-                new.optimizers[name].state[param] = {k: v.clone() for k, v in state.items()}
+        theirs = old.params[name]
+        same = {k: p for k, p in params.items() if k in theirs and theirs[k].shape == p.shape}
+        moments = optimizer_tensors(old.optimizers[name], theirs)
+        load_optimizer(new.optimizers[name], same, moments, source="the last stage")
     if new.ema is not None and old.ema is not None:
         carry_weights(new.networks["G"], new.ema.network)
         carry_weights(old.ema.network, new.ema.network)
-    new.nimg, new.step, new.bad_total = old.nimg, old.step, old.bad_total
+    new.nimg, new.step = old.nimg, old.step
+    new.bad_steps, new.bad_total = old.bad_steps, old.bad_total
     return carried["G"]

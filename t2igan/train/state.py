@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -41,7 +41,6 @@ class TrainState:
     step: int = 0
     bad_steps: int = 0  # non-finite steps in a row
     bad_total: int = 0
-    history: list[str] = field(default_factory=list)  # what happened to this run: resumes, stages
 
     def autocast(self) -> AbstractContextManager[object]:
         """The precision of forward passes."""
@@ -54,13 +53,15 @@ class TrainState:
         place = {"rank": dist.rank(), "world": dist.world()}
         seed, n = self.config.seed, len(batch)
         z = rng.batch_normal(seed, self.step, phase.draw, n, self.z_dim, **place)
+        coin = rng.batch_uniform(seed, self.step, f"{phase.draw}/coin", 1, 1)
         u = rng.batch_uniform(seed, self.step, phase.draw, n, self.loss.num_uniforms, **place)
         return StepInputs(
             real=real,
             c=c,
-            c_wrong=c.index(torch.arange(n).roll(1)),
+            c_wrong=_predecessors(c),
             z=z.to(self.device),
             u=u.to(self.device),
+            coin=float(coin),
             nimg=self.nimg,
             labels=batch.labels,
         )
@@ -102,3 +103,15 @@ class TrainState:
             self.ema.update(self.networks["G"], beta)
         self.nimg += num_images
         self.step += 1
+
+
+def _predecessors(c: Condition) -> Condition:
+    """Each row's predecessor in the batch of all ranks; the first row's is the last."""
+    return Condition(embed=_rolled(c.embed), tokens=_rolled(c.tokens), mask=_rolled(c.mask))
+
+
+def _rolled(rows: Tensor | None) -> Tensor | None:
+    if rows is None:
+        return None
+    last_rows = dist.all_gather(rows[-1:].contiguous())
+    return torch.cat([last_rows[dist.rank() - 1], rows[:-1]])
