@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -97,17 +98,6 @@ def clean_fid_resizer(size: int) -> Callable[..., Any]:
     return resize.make_resizer("PIL", False, "bicubic", (size, size))
 
 
-def find_file(name: str, file: str | None = None) -> Path:
-    """A weights file by explicit path, or by name in the folder $T2IGAN_WEIGHTS.
-
-    Raises:
-        WeightsError: if it is in neither place.
-    """
-    path = _find(name, file, None, ())
-    assert path is not None
-    return path
-
-
 def _import(module: str) -> Any:
     """Import a library, or say in one sentence why that cannot work."""
     try:
@@ -158,8 +148,11 @@ def _find_in_hub_cache(repository: str | None, names: tuple[str, ...]) -> Path |
     if not repository:
         return None
     hub = _import("huggingface_hub")
-    for name in names:
-        path = hub.try_to_load_from_cache(repository.rstrip("/"), name)
+    owner, project, *file = repository.rstrip("/").split(
+        "/", 2
+    )  # open_clip writes "owner/project/" or adds a file name
+    for name in file or names:
+        path = hub.try_to_load_from_cache(f"{owner}/{project}", name)
         if isinstance(path, str):
             return Path(path)
     return None
@@ -183,18 +176,13 @@ def _is_file_name(pretrained: str) -> bool:
     return pretrained.endswith(SUFFIXES) or "/" in pretrained
 
 
-class _explained:  # noqa: N801
-    """Context that turns a library's failure to load weights into one line of ours."""
-
-    def __init__(self, name: str, path: Path | None) -> None:
-        self.name, self.path = name, path
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
-        if isinstance(error, Exception):
-            source = self.path or "the download"
-            raise WeightsError(
-                f"{self.name}: cannot load its weights from {source}: {error}. Fetch the file again."
-            ) from error
+@contextmanager
+def _explained(name: str, path: Path | None) -> Iterator[None]:
+    """Turn a library's failure to load weights into one line of ours."""
+    try:
+        yield
+    except Exception as error:
+        source = path or "the download"
+        raise WeightsError(
+            f"{name}: cannot load its weights from {source}: {error}. Fetch the file again."
+        ) from error

@@ -1,4 +1,4 @@
-"""Group normalisation with a backward pass that is fast in channels-last memory. Not: BatchNormLocal."""
+"""Group normalisation that is fast in channels-last memory. Not: BatchNormLocal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from t2igan.ops.layers import channel_sums
 
 
 def group_norm(x: Tensor, num_groups: int, weight: Tensor, bias: Tensor, eps: float = 1e-5) -> Tensor:
-    """As torch.nn.functional.group_norm; statistics in float32, result in the dtype of x; no second derivative.
+    """As torch.nn.functional.group_norm; moments in float32, result in the dtype of x; no second derivative.
 
     Args:
         x: [N, C, H, W].
@@ -25,39 +25,46 @@ def group_norm(x: Tensor, num_groups: int, weight: Tensor, bias: Tensor, eps: fl
 
 
 class _GroupNorm(torch.autograd.Function):
-    """torch's forward, and a backward of per-channel sums and one affine combination.
+    """Sums over the pixels, small arithmetic on [N, C], and one affine map of the pixels; the same backwards.
 
-    64 x 64 x 32 x 32, 32 groups, channels last, backward on one busy core: torch 14 ms in float32 and 55 ms in bfloat16,
-    here 10 and 7 ms.
+    64 x 64 x 32 x 32, 32 groups, channels last, forward + backward on one busy core: torch takes 4 + 13 ms in float32 and
+    3 + 51 ms in bfloat16, this 8 + 10 and 6 + 7 ms. At 16 x 16 torch's bfloat16 forward alone takes 15 ms, this 2.
     """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, num_groups: int, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
-        n, c, h, w = x.shape
-        affine = (weight, bias) if x.device.type == "cpu" else (weight.to(x.dtype), bias.to(x.dtype))
-        y, mean, rstd = torch.native_group_norm(x, *affine, n, c, h * w, num_groups, eps)
+        wide = x.float() if x.dtype == torch.float16 else x  # squares of float16 overflow from 256 on
+        mean = _group_mean(channel_sums(wide, weight.dtype), x, num_groups)  # [N, C]
+        square = (wide - mean.to(wide.dtype)[:, :, None, None]).square_()
+        variance = _group_mean(channel_sums(square, weight.dtype), x, num_groups)
+        rstd = (variance + eps).rsqrt()
+        ctx.num_groups = num_groups
         ctx.save_for_backward(x, weight, mean, rstd)
-        return y
+        gain = weight * rstd
+        return torch.addcmul(_map(bias - gain * mean, x), x, _map(gain, x))
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, *grads: Tensor
+    ) -> tuple[Tensor | None, ...]:
         x, weight, mean, rstd = ctx.saved_tensors
-        n, c, h, w = x.shape
-        groups = mean.shape[1]
-        mean, rstd = (
-            v.to(weight.dtype).repeat_interleave(c // groups, dim=1) for v in (mean, rstd)
-        )  # [N, C]
+        grad = grads[0]
         sum_g = channel_sums(grad, weight.dtype)
         sum_gx = (channel_sums(grad * x, weight.dtype) - mean * sum_g) * rstd  # of g times the normalised x
-
-        def group_mean(v: Tensor) -> Tensor:
-            of_group = v.reshape(n, groups, -1).sum(dim=2) / (h * w * c // groups)
-            return of_group.repeat_interleave(c // groups, dim=1)
-
         # grad_x = rstd (g w - mean(g w) - x^ mean(g w x^)), x^ = (x - mean) rstd: affine in g and x.
-        of_x = -rstd.square() * group_mean(weight * sum_gx)
-        rest = -rstd * group_mean(weight * sum_g) - of_x * mean
-        per_channel = [v.to(x.dtype)[:, :, None, None] for v in (rest, rstd * weight, of_x)]
-        grad_x = torch.addcmul(per_channel[0], grad, per_channel[1]).addcmul_(x, per_channel[2])
+        of_x = -rstd.square() * _group_mean(weight * sum_gx, x, ctx.num_groups)
+        rest = -rstd * _group_mean(weight * sum_g, x, ctx.num_groups) - of_x * mean
+        grad_x = torch.addcmul(_map(rest, x), grad, _map(rstd * weight, x)).addcmul_(x, _map(of_x, x))
         return grad_x, None, sum_gx.sum(dim=0), sum_g.sum(dim=0), None
+
+
+def _group_mean(sums: Tensor, x: Tensor, num_groups: int) -> Tensor:
+    """Sums over pixels [N, C] -> means over the pixels and channels of a channel's group [N, C]."""
+    size = x.shape[1] // num_groups
+    pixels = x.shape[2] * x.shape[3]
+    return (sums.unflatten(1, (num_groups, size)).sum(dim=2) / (size * pixels)).repeat_interleave(size, dim=1)
+
+
+def _map(values: Tensor, like: Tensor) -> Tensor:
+    return values.to(like.dtype)[:, :, None, None]
