@@ -18,9 +18,9 @@ ROWS = (
     {"text", "features"},
     {"models"},
     {"data", "losses", "metrics", "pipeline", "clip_scorer"},
-    {"recipe", "sampling", "shapes_report", "shapes_protocol"},
+    {"recipe", "sampling", "export", "model_info", "shapes_report", "shapes_protocol"},
     {"train", "edit", "convert", "shapes_eval", "demo_report"},
-    {"demo"},
+    {"demo", "bench"},
     {"cli"},
     {"__main__"},
 )

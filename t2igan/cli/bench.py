@@ -1,0 +1,148 @@
+"""`t2igan bench ...`: speed and memory. Arguments in, one library call each, tables out."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(help="Measure speed and memory on this machine.", no_args_is_help=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print every number as JSON.")]
+
+
+@app.command()
+def train(
+    recipe: Annotated[str, typer.Option("--recipe", "-r", help="Name of a shipped recipe, or a YAML file.")],
+    steps: Annotated[int, typer.Option(min=1, help="Measured steps, after two to warm up.")] = 10,
+    stage: Annotated[int | None, typer.Option(help="Stage of the recipe, from 1; default: the last.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a key, e.g. train.batch=32."),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure training steps of a recipe. Trains from fresh weights and writes nothing.
+
+    Example: t2igan bench train --recipe smoke --steps 5 --set train.threads=1
+    """
+    from t2igan.recipe.load import load_recipe
+
+    resolved = load_recipe(recipe, set_ or ())
+    from t2igan.bench.train import bench_train
+
+    found = bench_train(resolved, steps=steps, stage=stage)
+    if as_json:
+        print(json.dumps(found))
+    else:
+        _show_train(found)
+
+
+@app.command()
+def sample(
+    model: Annotated[
+        str | None, typer.Option("--model", "-m", help="Checkpoint; default: the embedded model.")
+    ] = None,
+    batch: Annotated[str, typer.Option(help="Images at once, as in 1,8,64.")] = "1,8,64",
+    repeats: Annotated[int, typer.Option(min=1, help="Timed draws of each; fewer where 20 s are over.")] = 30,
+    cold: Annotated[int, typer.Option(min=0, help="Fresh processes that draw a first image; 0 = none.")] = 3,
+    device: Annotated[str, typer.Option(help="cpu, cuda or mps; default: cuda where there is one.")] = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Measure drawing, text encoder included, and the first image of a fresh process.
+
+    Example: t2igan bench sample --batch 1,8 --json
+    """
+    from t2igan.errors import UsageError
+
+    pieces = [piece.strip() for piece in batch.split(",")]
+    if not all(piece.isdecimal() for piece in pieces):
+        raise UsageError(f"--batch {batch!r}: give whole numbers, as in 1,8,64.")
+    from t2igan.bench.sample import bench_sample
+
+    sizes = [int(piece) for piece in pieces]
+    found = bench_sample(model, batches=sizes, repeats=repeats, device=device, cold_starts=cold)
+    if as_json:
+        print(json.dumps(found))
+    else:
+        _show_sample(found)
+
+
+def _show_train(found: dict[str, Any]) -> None:
+    facts = [
+        f"recipe {found['recipe']}: {found['resolution']} px, batch {found['batch']} in pieces of {found['batch_gpu']}, "
+        f"{found['precision']} on {found['device']}, {found['threads']} threads, {found['steps']} steps",
+        f"{found['images_per_s']:.1f} images/s; step {_ms(found['step_s']['p50'])} ms (p90 {_ms(found['step_s']['p90'])}); "
+        f"{found['gflop_per_image']:.3f} GFLOP an image; peak memory {found['peak_memory_gb']:.2f} GB",
+        _peaks(found),
+    ]
+    rows = [
+        [
+            name,
+            _ms(part["seconds"]),
+            f"{part['share']:.1%}",
+            f"{part['gflop']:.2f}",
+            f"{part['share_of_peak']:.1%}",
+        ]
+        for name, part in found["parts"].items()
+    ]
+    _print(facts, ["part of a step", "ms", "share", "GFLOP", f"of the {found['precision']} peak"], rows)
+
+
+def _show_sample(found: dict[str, Any]) -> None:
+    facts = [
+        f"model {found['model']}: {found['resolution']} px, {found['precision']} on {found['device']}, "
+        f"{found['threads']} threads; {found['gflop_per_image']:.3f} GFLOP an image; "
+        f"peak memory {found['peak_memory_gb']:.2f} GB",
+        f"matmul peak: {found['matmul_gflops']['float32']:,.0f} GFLOP/s in float32",
+    ]
+    rows = [
+        [
+            str(row["batch"]),
+            *(f"{value:.1f}" for value in row["latency_ms"].values()),
+            f"{row['text_ms']:.1f}",
+            f"{row['images_per_s']:.1f}",
+            f"{row['share_of_peak']:.1%}",
+        ]
+        for row in found["batches"]
+    ]
+    _print(facts, ["batch", "p50 ms", "p90 ms", "p99 ms", "text ms", "images/s", "of the peak"], rows)
+    cold = found["cold_start"]
+    if cold:
+        packages = ", ".join(f"{name} {seconds:.2f}" for name, seconds in cold["packages"].items())
+        parts = ", ".join(
+            f"{name} {cold[f'{name}_s']:.2f}"
+            for name in ("python", "imports", "weights", "text", "G", "save")
+        )
+        print(
+            f"first image of a fresh process: {cold['total_s']:.2f} s = {parts}\nlongest imports: {packages}"
+        )
+
+
+def _ms(seconds: float) -> str:
+    return f"{seconds * 1000:.1f}"
+
+
+def _peaks(found: dict[str, Any]) -> str:
+    shares = [
+        f"{found['share_of_peak'][name]:.1%} of the {name} peak ({peak:,.0f})"
+        for name, peak in found["matmul_gflops"].items()
+    ]
+    return f"{found['gflops']:,.0f} GFLOP/s: " + ", ".join(shares)
+
+
+def _print(facts: list[str], header: list[str], rows: list[list[str]]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    table = Table(box=box.SIMPLE)
+    for number, title in enumerate(header):
+        table.add_column(title, justify="right" if number else "left")
+    for row in rows:
+        table.add_row(*row)
+    for fact in facts:
+        console.print(fact, soft_wrap=True, markup=False)
+    console.print(table)
