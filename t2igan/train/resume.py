@@ -46,12 +46,16 @@ def find_resume(recipe: GanRecipe | EncoderRecipe, run_dir: Path, wish: str) -> 
         try:
             header = _read_state_header(path)
         except CheckpointError as error:
-            if wish != "auto" or path == candidates[-1]:
+            if wish != "auto":
                 raise
             said.append(f"warning: {error} Trying the one before.")
             continue
         return Resume(path, int(header.progress["stage"]), [*said, *_compare(header, recipe, path)])
-    return Resume(None, 0, said)
+    if states:
+        raise CheckpointError(
+            f"{run_dir}/state: none of its checkpoints is whole. Choose another --out to start anew."
+        )
+    return Resume(None, 0, [])
 
 
 def _read_state_header(path: Path) -> checkpoint.Header:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
+
+import torch
 
 from t2igan import dist
 from t2igan.data.loader import build_loader
@@ -14,7 +17,7 @@ from t2igan.recipe.schema import EncoderRecipe, GanRecipe
 from t2igan.train.log import TickLog
 from t2igan.train.loop import train
 from t2igan.train.resume import Resume, find_resume
-from t2igan.train.saving import load_state
+from t2igan.train.saving import load_state, numbered_files
 from t2igan.train.setup import setup_encoder, setup_gan, setup_machine
 from t2igan.train.signals import StopWish, stop_wish
 from t2igan.train.snapshot import Snapshots
@@ -26,7 +29,7 @@ AnyRecipe = GanRecipe | EncoderRecipe
 
 
 class RunStoppedError(T2IGanError):
-    """The user stopped the run; it has been saved."""
+    """The user stopped the run."""
 
     exit_code = 130
 
@@ -47,20 +50,25 @@ def run(recipe: AnyRecipe, run_dir: Path, *, resume: str = "auto") -> Path:
         T2IGanError: if the folder holds another recipe's run or cannot be written; DataError and TrainingError.
     """
     device = setup_machine(recipe.train)
-    found = find_resume(recipe, run_dir, resume)
-    if dist.rank() == 0:
-        write_atomic(run_dir / "recipe.yaml", to_yaml(recipe).encode())
-    with stop_wish() as wish:
-        state = None
-        for stage in range(found.stage, _num_stages(recipe)):
-            fresh = (
-                setup_gan(recipe, stage, device)
-                if isinstance(recipe, GanRecipe)
-                else setup_encoder(recipe, device)
-            )
-            state = _run_stage(recipe, run_dir, stage, fresh, state, found, wish)
-    dist.close()
-    return newest(run_dir / "snapshots")
+    try:
+        found = find_resume(recipe, run_dir, resume)
+        if dist.rank() == 0:
+            write_atomic(run_dir / "recipe.yaml", to_yaml(recipe).encode())
+        with stop_wish() as wish:
+            state = None
+            for stage in range(found.stage, _num_stages(recipe)):
+                fresh = _setup(recipe, stage, device)
+                state = _run_stage(recipe, run_dir, stage, fresh, state, found, wish)
+        dist.barrier()  # until rank 0 has written the snapshot
+        return numbered_files(run_dir / "snapshots")[-1]
+    finally:
+        dist.close()
+
+
+def _setup(recipe: AnyRecipe, stage: int, device: torch.device) -> TrainState:
+    return (
+        setup_gan(recipe, stage, device) if isinstance(recipe, GanRecipe) else setup_encoder(recipe, device)
+    )
 
 
 def _run_stage(
@@ -81,38 +89,55 @@ def _run_stage(
     for line in [*(found.said if before is None else []), *opening_lines(recipe, state, str(carried or ""))]:
         log.say(line)
     snapshots = Snapshots(run_dir, recipe, log)
-    batches = build_loader(
+    batches = _loader(recipe, state, start=state.step)
+    if state.step == 0:
+        first = next(batches)
+        batches = chain([first], batches)
+    else:
+        first = next(_loader(recipe, state, start=0))  # the pictures of a run keep their captions
+    snapshots.begin(state, first)
+
+    def after_step(state: TrainState) -> None:
+        log.after_step(state)
+        snapshots.after_step(state)
+        if _wanted_by_any(wish, state.device):
+            _stop(state, snapshots)
+
+    try:
+        train(state, batches, after_step)
+        if stage == _num_stages(recipe) - 1:
+            snapshots.finish(state)
+    finally:
+        log.close()
+    return state
+
+
+def _loader(recipe: AnyRecipe, state: TrainState, *, start: int) -> Iterator[Batch]:
+    return build_loader(
         recipe.data,
         resolution=state.resolution,
         batch=recipe.train.batch // dist.world(),
         seed=recipe.train.seed,
         rank=dist.rank(),
         world=dist.world(),
-        start=state.step,
-        workers=recipe.train.workers,
+        start=start,
+        workers=recipe.train.workers if start == state.step else 0,
     )
-    first = next(batches)
-    snapshots.begin(state, first)
-
-    def after_step(state: TrainState) -> None:
-        log.after_step(state)
-        snapshots.after_step(state)
-        if wish.wanted:
-            snapshots.save(state)
-            raise RunStoppedError(
-                f"stopped at {state.nimg / 1000:.1f} kimg and saved; the same command goes on from there."
-            )
-
-    try:
-        train(state, _again(first, batches), after_step)
-    finally:
-        log.close()
-    return state
 
 
-def _again(first: Batch, batches: Iterator[Batch]) -> Iterator[Batch]:
-    yield first
-    yield from batches
+def _wanted_by_any(wish: StopWish, device: torch.device) -> bool:
+    """Whether any rank was asked to stop: all of them must leave after the same step."""
+    if dist.world() == 1:
+        return wish.wanted
+    return bool(dist.all_reduce_sum(torch.tensor(float(wish.wanted), device=device)))
+
+
+def _stop(state: TrainState, snapshots: Snapshots) -> None:
+    is_saved = dist.rank() != 0 or snapshots.save(state)
+    where = f"stopped at {state.nimg / 1000:.1f} kimg"
+    if is_saved:
+        raise RunStoppedError(f"{where} and saved; the same command goes on from there.")
+    raise RunStoppedError(f"{where}, but not saved; the same command goes on from the checkpoint before.")
 
 
 def _num_stages(recipe: AnyRecipe) -> int:
@@ -135,8 +160,3 @@ def opening_lines(recipe: AnyRecipe, state: TrainState, carried: str) -> list[st
         f"{str(state.dtype).removeprefix('torch.')} on {state.device}",
     ]
     return [*lines, f"from the last stage: {carried}"] if carried else lines
-
-
-def newest(folder: Path) -> Path:
-    """The newest snapshot of a run."""
-    return max(folder.glob("*.safetensors"))
