@@ -19,6 +19,7 @@ from t2igan.recipe.schema import EncoderRecipe, GanRecipe, TrainConfig
 from t2igan.text import build_conditioner
 from t2igan.train.ema import Ema
 from t2igan.train.guide import build_guide
+from t2igan.train.memory import keep_freed_memory
 from t2igan.train.optim import build_adam
 from t2igan.train.state import TrainState
 from t2igan.types import Condition, Conditioner
@@ -29,6 +30,8 @@ def setup_machine(train: TrainConfig) -> torch.device:
     cuda = torch.cuda.is_available()
     device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if cuda else torch.device("cpu")
     dist.init(device)
+    if device.type == "cpu":
+        keep_freed_memory()
     if train.threads is not None and device.type == "cpu":
         torch.set_num_threads(train.threads)
     if train.batch % dist.world():
