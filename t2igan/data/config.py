@@ -39,6 +39,9 @@ class ShapesConfig(Config):
     """Which colour-shape pairs appear; training shows only the seen ones."""
     captions: Literal["full", "mixed"] = "mixed"
     """`full` names every attribute; `mixed` leaves some unsaid in a part of the captions, as people do."""
+    twins: bool = False
+    """Every second two-object scene is the one before with colours, shapes, sizes or places exchanged. A contrastive
+    text encoder that sees both in one batch must learn what belongs to what."""
 
 
 DataConfig = Annotated[ShardsConfig | ShapesConfig, Field(discriminator="kind")]

@@ -5,6 +5,7 @@ Coordinates: the picture is the square [-1, 1] x [-1, 1], x to the right, y down
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from t2igan.data.config import ShapesConfig
@@ -93,19 +94,39 @@ class Scene:
 
 def scene_at(seed: int, index: int, config: ShapesConfig) -> Scene:
     """Scene number `index` of the endless stream `seed`; a pure function of its arguments."""
+    if config.twins and index % 2:
+        first = scene_at(seed, index - 1, config)
+        if len(first.things) == 2:
+            return _twin(first, Draws("twin", seed, index), config)
     draws = Draws("scene", seed, index)
     fraction = {"single": 0.0, "pair": 1.0, "both": config.pair_fraction}[config.scenes]
     is_pair = draws.uniform(0, 1) < fraction
     layout = draws.pick(tuple(PAIR_CENTRES) if is_pair else tuple(CENTRES))
     background = draws.pick(tuple(BACKGROUNDS))
     background_rgb = _jitter_rgb(BACKGROUNDS[background], draws)
-    centres = PAIR_CENTRES[layout] if is_pair else (CENTRES[layout],)
-    extents = PAIR_EXTENT if is_pair else SINGLE_EXTENT
     kinds = _pair_of_kinds(config, draws) if is_pair else (draws.pick(COMBINATIONS[config.combinations]),)
-    things = tuple(
-        _place(kind, centre, extents, draws=draws) for kind, centre in zip(kinds, centres, strict=True)
-    )
+    things = _place(layout, [(*kind, None) for kind in kinds], draws)
     return Scene(layout, background, background_rgb, things)
+
+
+def _twin(scene: Scene, draws: Draws, config: ShapesConfig) -> Scene:
+    """The same two objects with colours, shapes, sizes or places exchanged; drawn with a jitter of its own.
+
+    Only exchanges that change something and make no combination outside the configured ones are drawn.
+    """
+    (colour, shape, size), (colour2, shape2, size2) = ((t.colour, t.shape, t.size) for t in scene.things)
+    exchanges = [
+        ((colour2, shape2, size2), (colour, shape, size)),
+        ((colour2, shape, size), (colour, shape2, size2)),
+        ((colour, shape2, size), (colour2, shape, size2)),
+        ((colour, shape, size2), (colour2, shape2, size)),
+    ]
+    allowed = COMBINATIONS[config.combinations]
+    now = ((colour, shape, size), (colour2, shape2, size2))
+    fitting = [e for e in exchanges if e != now and all(kind[:2] in allowed for kind in e)] or exchanges[:1]
+    return Scene(
+        scene.layout, scene.background, scene.background_rgb, _place(scene.layout, draws.pick(fitting), draws)
+    )
 
 
 def _pair_of_kinds(config: ShapesConfig, draws: Draws) -> tuple[tuple[str, str], ...]:
@@ -116,14 +137,18 @@ def _pair_of_kinds(config: ShapesConfig, draws: Draws) -> tuple[tuple[str, str],
     return (first, second) if draws.uniform(0, 1) < 0.5 else (second, first)
 
 
-def _place(
-    kind: tuple[str, str], centre: tuple[float, float], extents: dict[str, float], *, draws: Draws
-) -> Thing:
-    colour, shape = kind
-    size = draws.pick(SIZES)
-    extent = extents[size] * draws.uniform(1 - JITTER_EXTENT, 1 + JITTER_EXTENT)
-    x, y = (position + draws.uniform(-JITTER_PLACE, JITTER_PLACE) for position in centre)
-    return Thing(colour, shape, size, _jitter_rgb(COLOURS[colour], draws), x, y, extent)
+def _place(layout: str, kinds: Sequence[tuple[str, str, str | None]], draws: Draws) -> tuple[Thing, ...]:
+    """Objects (colour, shape, size or None for any) at the places of a layout, each with a jitter."""
+    is_pair = layout in PAIR_CENTRES
+    centres = PAIR_CENTRES[layout] if is_pair else (CENTRES[layout],)
+    extents = PAIR_EXTENT if is_pair else SINGLE_EXTENT
+    things = []
+    for (colour, shape, wanted), centre in zip(kinds, centres, strict=True):
+        size = wanted or draws.pick(SIZES)
+        extent = extents[size] * draws.uniform(1 - JITTER_EXTENT, 1 + JITTER_EXTENT)
+        x, y = (position + draws.uniform(-JITTER_PLACE, JITTER_PLACE) for position in centre)
+        things.append(Thing(colour, shape, size, _jitter_rgb(COLOURS[colour], draws), x, y, extent))
+    return tuple(things)
 
 
 def _jitter_rgb(rgb: RGB, draws: Draws) -> RGB:
