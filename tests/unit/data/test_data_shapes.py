@@ -200,3 +200,14 @@ def test_draws_are_uniform():
     assert abs(numbers.mean()) < 4 * (1 / 3) ** 0.5 / 4000**0.5
     assert numbers.min() < -0.99
     assert numbers.max() > 0.99
+
+
+def test_a_twin_shows_the_attributes_of_the_scene_before_otherwise_bound():
+    config = ShapesConfig(scenes="pair", twins=True)
+    for first, twin in zip(scenes(2000, config)[::2], scenes(2000, config)[1::2], strict=True):
+        assert labels(first) != labels(twin)
+        for attribute in ("colour", "shape", "size"):
+            assert sorted(getattr(thing, attribute) for thing in first.things) == sorted(
+                getattr(thing, attribute) for thing in twin.things
+            )
+        assert not kinds(twin) & set(HELD_OUT)
