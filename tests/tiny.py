@@ -47,3 +47,8 @@ def final_tensors(recipe: GanRecipe, run_dir: Path) -> dict[str, Tensor]:
     """Train to the end, and read every tensor of the last state."""
     run(recipe, run_dir)
     return load_file(newest_state(run_dir))
+
+
+def tiny_snapshot(folder: Path, *sets: str) -> Path:
+    """Train two steps; the snapshot of the averaged generator."""
+    return run(tiny_recipe(*sets, stages=((16, 2),)), folder)

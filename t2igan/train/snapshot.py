@@ -108,7 +108,7 @@ class Snapshots:
             write()
         except (OSError, T2IGanError) as error:
             self._log.say(
-                f"warning: the {what} was not written ({error}); free some space. Training goes on."
+                f"warning: the {what} was not written ({error}). Training goes on; free some space, or mend the folder."
             )
             return False
         return True
