@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -22,6 +22,7 @@ from t2igan.text.config import ConditionerConfig
 from t2igan.types import Conditioner, NoiseMode
 
 DEFAULT_MODEL = "embedded:shapes"
+Weights = Literal["ema", "raw"]
 PSI_RANGE = (-2.0, 2.0)
 
 
@@ -41,7 +42,7 @@ class TextToImage:
 
     @classmethod
     def from_checkpoint(
-        cls, path: str | Path | None = None, *, device: str | torch.device = "cpu", weights: str = "ema"
+        cls, path: str | Path | None = None, *, device: str | torch.device = "cpu", weights: Weights = "ema"
     ) -> TextToImage:
         """Read a model.
 
@@ -97,7 +98,7 @@ class TextToImage:
             [N, 3, R, R] uint8 on the CPU.
 
         Raises:
-            UsageError: for an empty prompt, a psi out of range, or unequal counts.
+            UsageError: for no or an empty prompt, a psi out of range, or unequal counts.
         """
         return torch.cat(
             list(self.stream(prompts, seeds, psi=psi, noise_mode=noise_mode, batch_size=batch_size))
@@ -145,6 +146,8 @@ def _read(name: str | Path) -> tuple[Header, dict[str, Tensor]]:
 
 
 def _check(prompts: Sequence[str], seeds: Sequence[int], psi: float) -> None:
+    if not prompts:
+        raise UsageError("there is no prompt to draw. Give at least one.")
     if len(prompts) != len(seeds):
         raise UsageError(f"{len(prompts)} prompts but {len(seeds)} seeds: give one seed for each prompt.")
     if any(not prompt.strip() for prompt in prompts):

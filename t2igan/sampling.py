@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from t2igan import __version__, images
 from t2igan.errors import UsageError
+from t2igan.files import check_folder
 from t2igan.pipeline import DEFAULT_MODEL, TextToImage
 
 LOG = logging.getLogger(__name__)
@@ -48,26 +50,48 @@ def sample(request: SampleRequest) -> Iterator[Path]:
     """
     seeds = parse_seeds(request.seeds)
     jobs = [(prompt, seed) for prompt in request.prompts for seed in seeds]
-    paths = [request.out / f"{seed:04d}_{slug(prompt)}.png" for prompt, seed in jobs]
+    paths = [request.out / name for name in file_names(jobs)]
     grid_path = request.out / "grid.png"
+    check_folder(request.out)
     _refuse_existing([*paths, grid_path] if request.grid else paths, request.overwrite)
     model = TextToImage.from_checkpoint(request.model, device=choose_device(request.device))
     for prompt in request.prompts:
         _warn_of_cut(model, prompt)
-    prompts, all_seeds = [p for p, _ in jobs], [s for _, s in jobs]
-    tiles = model.generate(prompts, all_seeds, psi=request.psi, batch_size=request.batch)
-    for path, (prompt, seed), tile in zip(paths, jobs, tiles, strict=True):
-        story = story_of(model, request, prompt, seed) if request.metadata else {}
-        large = tile.repeat_interleave(request.scale, 1).repeat_interleave(request.scale, 2)
-        images.save_png(path, large, story)
+    kept = []
+    for path, (prompt, seed), tile in zip(paths, jobs, _tiles(model, request, jobs), strict=True):
+        story = story_of(model, request, prompt, seed) if request.metadata else None
+        images.save_png(
+            path, tile.repeat_interleave(request.scale, 1).repeat_interleave(request.scale, 2), story
+        )
         yield path
+        if request.grid:
+            kept.append(tile)
     if request.grid:
         scale = max(request.scale, 96 // model.resolution, 1)
-        sheet = images.grid(tiles, columns=min(len(seeds), 16), captions=_captions(jobs), scale=scale)
-        images.save_png(
-            grid_path, sheet, {"prompts": list(request.prompts), "seeds": seeds, "psi": request.psi}
-        )
+        sheet = images.grid(torch.stack(kept), min(len(seeds), 16), captions=_captions(jobs), scale=scale)
+        story = {"prompts": list(request.prompts), "seeds": seeds, "psi": request.psi}
+        images.save_png(grid_path, sheet, story if request.metadata else None)
         yield grid_path
+
+
+def _tiles(model: TextToImage, request: SampleRequest, jobs: list[tuple[str, int]]) -> Iterator[Tensor]:
+    """The picture of each job, [3, R, R] uint8; a batch is drawn when its first one is asked for."""
+    prompts, seeds = [prompt for prompt, _ in jobs], [seed for _, seed in jobs]
+    for batch in model.stream(prompts, seeds, psi=request.psi, batch_size=request.batch):
+        yield from batch
+
+
+def file_names(jobs: list[tuple[str, int]]) -> list[str]:
+    """`0003_a-red-circle.png`; prompts that would share a name get -2, -3, ... behind it."""
+    names: dict[str, None] = {}
+    for prompt, seed in jobs:
+        plain = f"{seed:04d}_{slug(prompt)}"
+        name, number = plain, 1
+        while name in names:
+            number += 1
+            name = f"{plain}-{number}"
+        names[name] = None
+    return [f"{name}.png" for name in names]
 
 
 def story_of(model: TextToImage, request: SampleRequest, prompt: str, seed: int) -> dict[str, Any]:
