@@ -10,17 +10,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from t2igan.clip_scorer import load_scorer
 from t2igan.data.config import ShapesConfig
 from t2igan.data.shapes_shards import write_shapes
 from t2igan.demo_report import write_report
+from t2igan.features.judge import load_judge
 from t2igan.files import check_folder, write_atomic
+from t2igan.pipeline import TextToImage
 from t2igan.recipe.load import load_recipe
 from t2igan.recipe.schema import GanRecipe
 from t2igan.sampling import SampleRequest, sample
-from t2igan.features.judge import load_judge
-from t2igan.pipeline import TextToImage
 from t2igan.shapes_protocol import judge_generator
-from t2igan.clip_scorer import load_scorer
 from t2igan.train.run import run
 
 PROMPTS = (
@@ -44,7 +44,7 @@ class Size:
     is_undertrained: bool
 
 
-FULL = Size(num_pictures=20_000, gan_kimg=140, clip_kimg=100, num_judged=1000, is_undertrained=False)
+FULL = Size(num_pictures=20_000, gan_kimg=200, clip_kimg=100, num_judged=1000, is_undertrained=False)
 FAST = Size(num_pictures=2_000, gan_kimg=8, clip_kimg=10, num_judged=100, is_undertrained=True)
 
 
@@ -93,7 +93,13 @@ def run_demo(out: Path, *, fast: bool, from_scratch: bool, say: Callable[[str], 
     with demo.step("train the GAN from scratch"):
         model_path = run(gan_recipe(demo, clip), out / "gan")
     with demo.step("draw a grid of prompts"):
-        list(sample(SampleRequest(PROMPTS, "0-7", model=str(model_path), out=out / "samples", grid=True, overwrite=True)))
+        list(
+            sample(
+                SampleRequest(
+                    PROMPTS, "0-7", model=str(model_path), out=out / "samples", grid=True, overwrite=True
+                )
+            )
+        )
     model = TextToImage.from_checkpoint(model_path)
     with demo.step("judge what it learned"):
         result = judge_generator(
@@ -104,7 +110,12 @@ def run_demo(out: Path, *, fast: bool, from_scratch: bool, say: Callable[[str], 
             n=demo.size.num_judged,
             scenes="single",
         )
-    numbers = {**result.numbers, "report": str(out / "report.html"), "model": str(model_path), "seconds": demo.seconds}
+    numbers = {
+        **result.numbers,
+        "report": str(out / "report.html"),
+        "model": str(model_path),
+        "seconds": demo.seconds,
+    }
     write_report(out, model, result, seconds=demo.seconds, is_undertrained=demo.size.is_undertrained)
     write_atomic(out / "eval.json", (json.dumps(numbers, indent=2) + "\n").encode())
     return numbers

@@ -29,7 +29,12 @@ TILE = 96  # pixels, about
 
 
 def write_report(
-    out: Path, model: TextToImage, result: ShapesResult, *, seconds: Mapping[str, float], is_undertrained: bool
+    out: Path,
+    model: TextToImage,
+    result: ShapesResult,
+    *,
+    seconds: Mapping[str, float],
+    is_undertrained: bool,
 ) -> None:
     """Write report.html and the pictures beside it.
 
@@ -62,7 +67,9 @@ def _add_real_and_generated(report: Report, model: TextToImage, out: Path) -> No
     sheet = images.grid(both, columns=8, captions=words, scale=max(1, TILE // model.resolution))
     images.save_png(out / "real_and_generated.png", sheet, {})
     report.section("Held-out combinations: real beside generated")
-    report.image(images.png_bytes(sheet), "Each pair: a rendering, and what the generator makes of its caption.")
+    report.image(
+        images.png_bytes(sheet), "Each pair: a rendering, and what the generator makes of its caption."
+    )
 
 
 def _held_out(index: int) -> Scene:
@@ -81,7 +88,9 @@ def _add_sweep(report: Report, model: TextToImage, out: Path) -> None:
     sheet = images.grid(tiles, columns=len(PSIS), captions=words, scale=max(1, TILE // model.resolution))
     images.save_png(out / "psi_sweep.png", sheet, {})
     report.section("Truncation")
-    report.text(f"Prompt: {SWEEP_PROMPT}. psi 0 is the mean of all noise for this prompt, psi 1 full variety.")
+    report.text(
+        f"Prompt: {SWEEP_PROMPT}. psi 0 is the mean of all noise for this prompt, psi 1 full variety."
+    )
     report.image(images.png_bytes(sheet), "One row a seed, psi from left to right.")
 
 

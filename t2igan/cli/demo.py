@@ -15,7 +15,8 @@ def command(
         bool, typer.Option("--fast", help="The same road in under two minutes; the result is undertrained.")
     ] = False,
     from_scratch: Annotated[
-        bool, typer.Option("--from-scratch", help="Also train the small CLIP instead of taking the embedded one.")
+        bool,
+        typer.Option("--from-scratch", help="Also train the small CLIP instead of taking the embedded one."),
     ] = False,
 ) -> None:
     """Everything once, offline: draw data, train a GAN, sample it, judge it, write report.html.
@@ -24,6 +25,8 @@ def command(
     """
     from t2igan.demo import run_demo, summary_lines
 
-    numbers = run_demo(out, fast=fast, from_scratch=from_scratch, say=lambda line: print(line, file=sys.stderr))
+    numbers = run_demo(
+        out, fast=fast, from_scratch=from_scratch, say=lambda line: print(line, file=sys.stderr)
+    )
     for line in summary_lines(numbers):
         print(line)
