@@ -46,7 +46,7 @@ def shapes(
 ) -> None:
     """Measure a model of shapes: prompt accuracy, Frechet distance and KID by an independent judge, with controls.
 
-    Example: t2igan eval shapes --model runs/shapes/snapshots/000250.safetensors --n 1000
+    Example: t2igan eval shapes --model runs/shapes/snapshots/000250.0.safetensors --n 1000
     """
     from t2igan.shapes_eval import evaluate_shapes_model
 

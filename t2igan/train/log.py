@@ -67,7 +67,7 @@ class TickLog:
             "step": state.step,
             "resolution": state.resolution,
             "sec_per_kimg": round(seconds_per_kimg, 3),
-            "eta_s": round((state.stop_nimg - state.nimg) / 1000 * seconds_per_kimg),
+            "eta_s": max(0, round((state.stop_nimg - state.nimg) / 1000 * seconds_per_kimg)),
             "elapsed_s": round(now - self._start, 1),
             "memory_gb": round(memory_gb(state.device), 2),
             "bad_steps": state.bad_total,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from t2igan import checkpoint
+from t2igan.decode import decode_json
 from t2igan.errors import CheckpointError, RecipeError, UsageError
-from t2igan.recipe.schema import EncoderRecipe, GanRecipe
+from t2igan.recipe.schema import EncoderRecipe, GanRecipe, Recipe
 from t2igan.train.saving import numbered_files
 
 FIXED = ("task", "data", "conditioner", "generator", "discriminator", "encoder", "loss")
@@ -69,7 +72,7 @@ def _read_state_header(path: Path) -> checkpoint.Header:
 
 def _compare(header: checkpoint.Header, recipe: GanRecipe | EncoderRecipe, path: Path) -> list[str]:
     """What to say about going on from `path`, once nothing forbids it."""
-    changes = _differences(header.recipe, recipe.model_dump(mode="json"), path)
+    changes = _differences(_as_written_today(header.recipe, path), recipe.model_dump(mode="json"), path)
     if isinstance(recipe, GanRecipe):
         stage = int(header.progress["stage"])
         resolution = header.recipe["stages"][stage]["resolution"]
@@ -79,6 +82,12 @@ def _compare(header: checkpoint.Header, recipe: GanRecipe | EncoderRecipe, path:
                 f"Set stages.{stage}.resolution back, or choose another --out."
             )
     return [f"going on from {path} at {header.progress['nimg'] / 1000:.1f} kimg", *changes]
+
+
+def _as_written_today(recipe: dict[str, Any], path: Path) -> dict[str, Any]:
+    """A saved recipe with the keys that t2igan has gained since, at their defaults."""
+    saved = decode_json(json.dumps(recipe), Recipe, source=f"recipe inside {path}")
+    return saved.model_dump(mode="json")
 
 
 def _differences(old: dict, new: dict, path: Path) -> list[str]:

@@ -52,8 +52,6 @@ def run(recipe: AnyRecipe, run_dir: Path, *, resume: str = "auto") -> Path:
     device = setup_machine(recipe.train)
     try:
         found = find_resume(recipe, run_dir, resume)
-        if dist.rank() == 0:
-            write_atomic(run_dir / "recipe.yaml", to_yaml(recipe).encode())
         with stop_wish() as wish:
             state = None
             for stage in range(found.stage, _num_stages(recipe)):
@@ -85,11 +83,15 @@ def _run_stage(
     if before is None and found.path is not None:
         load_state(state, found.path)
     state.stop_nimg = state.start_nimg + round(_stage_kimg(recipe, stage) * 1000)
+    batches = _loader(
+        recipe, state, start=state.step
+    )  # before anything is written: the data may not be there
+    if dist.rank() == 0:
+        write_atomic(run_dir / "recipe.yaml", to_yaml(recipe).encode())
     log = TickLog(run_dir, state)
     for line in [*(found.said if before is None else []), *opening_lines(recipe, state, str(carried or ""))]:
         log.say(line)
     snapshots = Snapshots(run_dir, recipe, log)
-    batches = _loader(recipe, state, start=state.step)
     if state.step == 0:
         first = next(batches)
         batches = chain([first], batches)
