@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from t2igan.recipe.load import load_recipe
-from t2igan.recipe.schema import GanRecipe
+from t2igan.recipe.schema import EncoderRecipe, GanRecipe
 from t2igan.train.run import run
 
 BATCH = 8
@@ -23,6 +23,20 @@ SETS = (
     f"train={{batch: {BATCH}, precision: fp32, ema_kimg: 0.04, tick_kimg: 0.04, sample_kimg: 1000, state_kimg: 1000, threads: 1}}",
     "samples={num_images: 4}",
 )
+
+ENCODER_SETS = (
+    "name=tiny",
+    "data={kind: shapes, scenes: single}",
+    "optim={learning_rate: 1e-3, weight_decay: 0.05}",
+    f"train={{batch: {BATCH}, precision: fp32, tick_kimg: 0.04, sample_kimg: 1000, state_kimg: 1000, threads: 1}}",
+)
+ENCODERS = {
+    "shapes_clip": (
+        "encoder.image={image_size: 16, channels: [8, 8, 8], embed_dim: 16}",
+        "encoder.text={context_length: 16, num_merges: 100, width: 16, heads: 2, layers: 1, embed_dim: 16}",
+    ),
+    "shapes_judge": ("encoder.trunk={image_size: 16, channels: [8, 8, 8], embed_dim: 16}",),
+}
 
 
 def steps(count: int) -> float:
@@ -52,3 +66,15 @@ def final_tensors(recipe: GanRecipe, run_dir: Path) -> dict[str, Tensor]:
 def tiny_snapshot(folder: Path, *sets: str) -> Path:
     """Train two steps; the snapshot of the averaged generator."""
     return run(tiny_recipe(*sets, stages=((16, 2),)), folder)
+
+
+def tiny_encoder(name: str, count: int, *sets: str) -> EncoderRecipe:
+    """A shipped encoder recipe at a tiny size, `count` steps long."""
+    recipe = load_recipe(name, [*ENCODER_SETS, *ENCODERS[name], f"kimg={steps(count)}", *sets])
+    assert isinstance(recipe, EncoderRecipe)
+    return recipe
+
+
+def tiny_clip(folder: Path) -> Path:
+    """Train a small CLIP for two steps; its checkpoint."""
+    return run(tiny_encoder("shapes_clip", 2), folder)
