@@ -27,8 +27,6 @@ class RecipeError(T2IGanError):
 class DataError(T2IGanError):
     """Training or evaluation data that is missing, broken or hostile."""
 
-    exit_code = 4
-
 
 class CheckpointError(T2IGanError):
     """A file that is not a t2igan checkpoint, is truncated, or comes from a newer format."""
