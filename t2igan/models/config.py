@@ -34,7 +34,9 @@ class ProjectedConfig(Config):
     """Samples that share BatchNormLocal's statistics."""
     spectral_norm_updates: Literal["per_step", "per_call"] = "per_step"
     """When the power iteration advances: once a training step, or on every training-mode call as the official code does."""
-    augment: Literal["none", "color,translation,cutout", "translation,cutout", "translation"] = "color,translation,cutout"
+    augment: Literal["none", "color,translation,cutout", "translation,cutout", "translation"] = (
+        "color,translation,cutout"
+    )
     """DiffAugment policy for everything that D sees."""
     p_crop: float = Field(default=0.5, ge=0, le=1)
     """Chance that an image larger than the backbone's input is cropped rather than resized."""
@@ -61,7 +63,9 @@ class SmallClipConfig(Config):
     @model_validator(mode="after")
     def _towers_meet(self) -> SmallClipConfig:
         if self.image.embed_dim != self.text.embed_dim:
-            raise ValueError(f"image.embed_dim {self.image.embed_dim} must equal text.embed_dim {self.text.embed_dim}")
+            raise ValueError(
+                f"image.embed_dim {self.image.embed_dim} must equal text.embed_dim {self.text.embed_dim}"
+            )
         return self
 
 
