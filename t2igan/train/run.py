@@ -83,9 +83,7 @@ def _run_stage(
     if before is None and found.path is not None:
         load_state(state, found.path)
     state.stop_nimg = state.start_nimg + round(_stage_kimg(recipe, stage) * 1000)
-    batches = _loader(
-        recipe, state, start=state.step
-    )  # before anything is written: the data may not be there
+    batches = _loader(recipe, state, start=state.step)  # before anything is written: the data may be missing
     if dist.rank() == 0:
         write_atomic(run_dir / "recipe.yaml", to_yaml(recipe).encode())
     log = TickLog(run_dir, state)

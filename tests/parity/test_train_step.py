@@ -135,6 +135,7 @@ class Iterations:
             c_wrong=c,
             z=self.case.inputs["z"][i, number],
             u=torch.full((self.meta["batch"], self.state.loss.num_uniforms), 0.5),
+            coin=0.5,
             nimg=self.state.nimg,
         )
         with self.state.training(name):
