@@ -27,12 +27,20 @@ class ClipScorer:
         self._text = SmallClipText(SmallClipTextConfig(checkpoint=checkpoint), {})
         self.fingerprint = self._text.fingerprint  # of the text tower, as a conditioner's
 
-    @torch.no_grad()
     def __call__(self, images: Tensor, captions: Sequence[str]) -> Tensor:
         """Cosine of each image with its caption."""
-        text = self._text(captions).embed
-        assert text is not None
-        return (embed_images(self._image, to_unit(images.cpu())) * text).sum(dim=1)
+        return (self.embed_images(images) * self.embed_texts(captions)).sum(dim=1)
+
+    @torch.no_grad()
+    def embed_images(self, images: Tensor) -> Tensor:
+        """uint8 images [N, 3, H, W] -> unit-length embeddings [N, D]."""
+        return embed_images(self._image, to_unit(images.cpu()))
+
+    def embed_texts(self, captions: Sequence[str]) -> Tensor:
+        """N captions -> unit-length embeddings [N, D]."""
+        embed = self._text(captions).embed
+        assert embed is not None
+        return embed
 
 
 def load_scorer(checkpoint: str = DEFAULT_SCORER) -> ClipScorer:

@@ -44,7 +44,7 @@ class Size:
     is_undertrained: bool
 
 
-FULL = Size(num_pictures=20_000, gan_kimg=200, clip_kimg=100, num_judged=1000, is_undertrained=False)
+FULL = Size(num_pictures=20_000, gan_kimg=160, clip_kimg=100, num_judged=1000, is_undertrained=False)
 FAST = Size(num_pictures=2_000, gan_kimg=8, clip_kimg=10, num_judged=100, is_undertrained=True)
 
 

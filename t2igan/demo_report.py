@@ -19,7 +19,7 @@ from t2igan.report import Report
 from t2igan.shapes_report import add_shapes_sections
 
 PSIS = (0.0, 0.25, 0.5, 0.75, 1.0, 1.25)
-SWEEP_PROMPT = "a large yellow triangle in the center on a gray background"
+SWEEP_PROMPT = "a yellow triangle"  # size, place and background are left to z
 NUM_PAIRS = 16
 UNDERTRAINED = (
     "**Undertrained on purpose.** `--fast` shows every step of the road in two minutes; these pictures say nothing "

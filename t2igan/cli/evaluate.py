@@ -69,6 +69,34 @@ def shapes(
     print(f"wrote {out}/eval.json and {out}/report.html", file=sys.stderr)
 
 
+@app.command()
+def pictures(
+    data: Annotated[
+        str, typer.Option("--data", help="Shards of captioned pictures that training did not see.")
+    ],
+    scorer: Annotated[
+        str, typer.Option("--scorer", help="Small CLIP that is not the model's text encoder.")
+    ] = "embedded:shapes_scorer",
+    model: Annotated[
+        str | None, typer.Option("--model", help="Checkpoint; default: the embedded model.")
+    ] = None,
+    n: Annotated[int, typer.Option("--n", help="Pictures at most.")] = 1000,
+    psi: Annotated[float, typer.Option(help="Truncation, -2 to 2; 1 = none.")] = 1.0,
+    seed: Annotated[int, typer.Option(help="Chooses latents.")] = 0,
+    out: Annotated[Path, typer.Option("--out", help="Folder for eval.json and pictures.png.")] = Path(
+        "out/eval-pictures"
+    ),
+) -> None:
+    """Measure a model on own pictures: agreement with captions and distance from the pictures, by a small CLIP.
+
+    Example: t2igan eval pictures --data shards/test --scorer runs/scorer/snapshots/000050.2.safetensors
+    """
+    from t2igan.pictures_eval import evaluate_pictures
+
+    numbers = evaluate_pictures(model, data, scorer, n=n, psi=psi, seed=seed, out=out)
+    print(json.dumps(numbers, indent=2))
+
+
 def _progress(done: int, total: int) -> None:
     print(f"\r{done} of {total} images", end="\n" if done == total else "", file=sys.stderr, flush=True)
 

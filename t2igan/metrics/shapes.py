@@ -14,10 +14,9 @@ import torch
 from torch import Tensor
 
 from t2igan.metrics.accuracy import prompt_accuracy
-from t2igan.metrics.fid import frechet_distance_of_features
-from t2igan.metrics.intervals import Interval, bootstrap_mean, jackknife, subsampled
+from t2igan.metrics.distances import frechet_interval, kid_interval
+from t2igan.metrics.intervals import bootstrap_mean
 from t2igan.metrics.judging import Case, Extremes, Judge, Judged, Prompts, Scorer, judge_images
-from t2igan.metrics.kid import kernel_distance
 from t2igan.metrics.projection import standardised_pca
 
 PROTOCOL = "shapes-v1"
@@ -38,8 +37,6 @@ QUESTIONS = {  # kind of scene -> question -> label columns that must all be rig
     },
 }
 DIMS = 64  # of the standardised judge features that the distances see
-JACKKNIFE_GROUPS = 10
-KID_SUBSETS, KID_SUBSET_SIZE = 50, 500
 
 
 @dataclass(frozen=True)
@@ -126,32 +123,10 @@ def _scores(judged: Judged, prompts: Prompts, others: Tensor, *, seed: int) -> d
     features, reference = project(judged.features), project(others)
     return {
         "accuracy": accuracy_by_group(judged.predicted, prompts),
-        "frechet": _frechet(features, reference).as_dict(),
-        "kid": _kid(features, reference, seed),
+        "frechet": frechet_interval(features, reference).as_dict(),
+        "kid": kid_interval(features, reference, seed=seed),
         "clip_score": _mean_cosine(judged.cosines, seed),
     }
-
-
-def _frechet(features: Tensor, reference: Tensor) -> Interval:
-    """The distance, and its interval from leaving out every tenth image of both sets in turn."""
-    groups = min(JACKKNIFE_GROUPS, len(features), len(reference))
-    left_out = [
-        frechet_distance_of_features(
-            features[torch.arange(len(features)) % groups != i],
-            reference[torch.arange(len(reference)) % groups != i],
-        )
-        for i in range(groups)
-    ]
-    return jackknife(frechet_distance_of_features(features, reference), left_out, n=len(features))
-
-
-def _kid(features: Tensor, reference: Tensor, seed: int) -> dict[str, Any]:
-    n = min(len(features), len(reference))
-    found = kernel_distance(
-        reference, features, subsets=KID_SUBSETS, subset_size=min(KID_SUBSET_SIZE, n // 2), seed=seed
-    )
-    interval = subsampled(found.mean, found.std, size=found.subset_size, n=n)
-    return {**interval.as_dict(), "std": found.std, "subset_size": found.subset_size}
 
 
 def _mean_cosine(values: Tensor | None, seed: int) -> dict[str, Any] | None:
