@@ -19,7 +19,7 @@ ROWS = (
     {"models"},
     {"data", "losses", "metrics", "pipeline", "clip_scorer"},
     {"recipe", "sampling", "export", "model_info", "shapes_report", "shapes_protocol"},
-    {"train", "edit", "convert", "shapes_eval", "demo_report"},
+    {"train", "edit", "convert", "shapes_eval", "pictures_eval", "demo_report"},
     {"demo", "bench"},
     {"cli"},
     {"__main__"},
