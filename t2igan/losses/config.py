@@ -17,6 +17,8 @@ class ClipGuidanceConfig(Config):
     """open_clip model name."""
     pretrained: str | None = "openai"
     """open_clip pretrained tag or a local weights file."""
+    quick_gelu: bool | None = None
+    """Activation; null = what the tag needs. Local OpenAI weights need true."""
 
 
 class ProjectedGANConfig(Config):

@@ -27,8 +27,8 @@ def build_guide(config: ProjectedGANConfig, device: torch.device) -> Guide | Non
 
 
 def _open_clip_guide(config: ClipGuidanceConfig, device: torch.device) -> Guide:
-    model = weights.open_clip_model(config.model, pretrained=config.pretrained).to(device)
-    model.eval().requires_grad_(False)
+    model = weights.open_clip_model(config.model, pretrained=config.pretrained, quick_gelu=config.quick_gelu)
+    model.eval().requires_grad_(False).to(device)
     mean = torch.tensor(CLIP_MEAN, device=device)[:, None, None]
     std = torch.tensor(CLIP_STD, device=device)[:, None, None]
     size = model.visual.image_size

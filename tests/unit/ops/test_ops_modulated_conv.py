@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from t2igan.ops.modulated_conv import convolve, demodulation, folded_up_weight, modulated_conv2d
+from t2igan.ops.modulated_conv import convolve, demodulation, modulated_conv2d
 from t2igan.ops.upfirdn2d import resample_filter, upfirdn2d_reference
 
 EXACT = 2e-5  # float32, sums of 45 terms of order 1
@@ -35,12 +35,6 @@ def test_up_convolution_is_zero_stuffing_low_pass_and_true_convolution():
     found = convolve(x, weight, up=2)
     assert found.shape == (2, 4, 12, 14)
     torch.testing.assert_close(found, expected, atol=EXACT, rtol=1e-5)
-
-
-def test_folded_weight_and_pixel_shuffle_equal_the_up_convolution():
-    x, weight = draw(2, 5, 6, 7), draw(4, 5, 3, 3, seed=1)
-    folded = F.pixel_shuffle(F.conv2d(x, folded_up_weight(weight), padding=1), 2)
-    torch.testing.assert_close(folded, convolve(x, weight, up=2), atol=EXACT, rtol=1e-5)
 
 
 def test_demodulation_does_not_care_how_large_the_style_is():
