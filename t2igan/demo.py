@@ -44,7 +44,7 @@ class Size:
     is_undertrained: bool
 
 
-FULL = Size(num_pictures=20_000, gan_kimg=160, clip_kimg=100, num_judged=1000, is_undertrained=False)
+FULL = Size(num_pictures=20_000, gan_kimg=200, clip_kimg=100, num_judged=1000, is_undertrained=False)
 FAST = Size(num_pictures=2_000, gan_kimg=8, clip_kimg=10, num_judged=100, is_undertrained=True)
 
 
@@ -148,7 +148,7 @@ def summary_lines(numbers: dict[str, Any]) -> list[str]:
         "next:",
         f'  t2igan sample "a small green ring on the left" --model {numbers["model"]} --seeds 0-7 --grid --out out/mine',
         f"  t2igan eval shapes --model {numbers['model']} --scenes single",
-        "  t2igan sample 'a small red circle above a large blue square' --seeds 0-7 --grid     (the embedded model)",
+        "  t2igan sample 'a large red circle on the right' --seeds 0-7 --grid     (the embedded model)",
         "  t2igan data import FOLDER --size 64 --out shards     (your own captioned pictures)",
         "  t2igan recipe show demo > mine.yaml && t2igan train --recipe mine.yaml",
     ]

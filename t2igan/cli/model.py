@@ -22,7 +22,7 @@ def info(
 ) -> None:
     """Say what a checkpoint is: network, text encoder, recipe, progress, sizes. Instant, as weights are not read.
 
-    Example: t2igan model info runs/demo/gan/snapshots/000160.0.safetensors
+    Example: t2igan model info runs/demo/gan/snapshots/000200.0.safetensors
     """
     from t2igan.model_info import model_info
 
@@ -45,7 +45,7 @@ def export(
 ) -> None:
     """Write what others need of a checkpoint: the averaged generator, or the encoder. No optimiser, no critic.
 
-    Example: t2igan model export runs/demo/gan/state/000160.0.safetensors --out demo.safetensors --half
+    Example: t2igan model export runs/demo/gan/state/000200.0.safetensors --out demo.safetensors --half
     """
     from t2igan.export import export as write
 
