@@ -105,7 +105,7 @@ def scene_at(seed: int, index: int, config: ShapesConfig) -> Scene:
     background = draws.pick(tuple(BACKGROUNDS))
     background_rgb = _jitter_rgb(BACKGROUNDS[background], draws)
     kinds = _pair_of_kinds(config, draws) if is_pair else (draws.pick(COMBINATIONS[config.combinations]),)
-    things = _place(layout, [(*kind, None) for kind in kinds], draws)
+    things = _place(layout, [(colour, shape, None) for colour, shape in kinds], draws)
     return Scene(layout, background, background_rgb, things)
 
 
