@@ -5,13 +5,13 @@ Shape legend: N batch, R resolution, L tokens, D token width, K logits per image
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 if TYPE_CHECKING:
     import numpy as np
-    from torch import Tensor, device
+    from torch import Tensor, device, nn
 
 NoiseMode = Literal["random", "const", "none"]
 
@@ -23,6 +23,7 @@ class Condition:
     embed: Tensor | None = None  # [N, c_dim] pooled text feature (unit length) or one-hot class
     tokens: Tensor | None = None  # [N, L, D] per-token text features
     mask: Tensor | None = None  # [N, L] bool, True where a token is real
+    ids: Tensor | None = None  # [N, L] int64 token ids, for a text encoder that trains
 
     def __len__(self) -> int:
         for field in fields(self):
@@ -31,17 +32,18 @@ class Condition:
                 return len(value)
         return 0
 
-    def _map(self, change) -> Condition:  # pyright: ignore[reportMissingParameterType]
+    def map(self, change: Callable[[Tensor], Tensor]) -> Condition:
+        """Apply a function to every tensor that is there."""
         values = {f.name: getattr(self, f.name) for f in fields(self)}
         return Condition(**{k: None if v is None else change(v) for k, v in values.items()})
 
     def to(self, where: device | str) -> Condition:
         """Move every tensor to a device."""
-        return self._map(lambda t: t.to(where))
+        return self.map(lambda t: t.to(where))
 
     def index(self, i: Tensor | slice | Sequence[int]) -> Condition:
         """Take rows."""
-        return self._map(lambda t: t[i])
+        return self.map(lambda t: t[i])
 
     def split(self, size: int) -> list[Condition]:
         """Cut into consecutive pieces of at most `size` rows."""
@@ -49,7 +51,7 @@ class Condition:
 
     def repeat(self, times: int) -> Condition:
         """Repeat the whole batch `times` times: rows 0..N-1, 0..N-1, ..."""
-        return self._map(lambda t: t.repeat(times, *[1] * (t.ndim - 1)))
+        return self.map(lambda t: t.repeat(times, *[1] * (t.ndim - 1)))
 
 
 @dataclass(frozen=True)
@@ -154,4 +156,19 @@ class Conditioner(Protocol):
 
     def weights(self) -> dict[str, Tensor]:
         """Tensors that a checkpoint must carry because nobody else could fetch them; usually none."""
+        ...
+
+
+@runtime_checkable
+class TrainableConditioner(Conditioner, Protocol):
+    """A conditioner whose text tower can be trained: StyleGAN-T's second phase."""
+
+    carrying: Any  # `config` for a checkpoint that carries the tower's tensors
+
+    def token_ids(self, captions: Sequence[str]) -> Tensor:
+        """N captions -> token ids [N, L] int64, on the conditioner's device."""
+        ...
+
+    def tower(self) -> nn.Module:
+        """A copy of the text tower: ids [N, L] -> embeddings [N, dim], not normalised. Its state dict is what `carried` takes."""
         ...

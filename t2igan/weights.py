@@ -80,10 +80,42 @@ def open_clip_model(model: str, *, pretrained: str | None = None, quick_gelu: bo
             f"{file}: {name} exists with two activations. Set quick_gelu: true for OpenAI's weights, else false."
         )
     path = _find(f"{name}.{pretrained}", file, config.get("hf_hub"), OPEN_CLIP_FILES)
-    gelu = bool(config.get("quick_gelu")) if quick_gelu is None else quick_gelu
+    gelu = quick_gelu_of(name, pretrained, quick_gelu)
     with _explained(name, path):
         source = str(path) if path else pretrained
         return open_clip.create_model(name, source, force_quick_gelu=gelu, require_pretrained=True).eval()
+
+
+def quick_gelu_of(model: str, pretrained: str | None, quick_gelu: bool | None) -> bool:
+    """The activation of a model's weights: as told, else as open_clip knows its tag."""
+    if quick_gelu is not None or pretrained is None or _is_file_name(pretrained):
+        return bool(quick_gelu)
+    return bool((_import("open_clip").get_pretrained_cfg(model, pretrained) or {}).get("quick_gelu"))
+
+
+def open_clip_dim(model: str, pretrained: str) -> int:
+    """Length of an open_clip model's embeddings; its weights need not be on this machine.
+
+    Args:
+        model: open_clip's model name, or the path of a model-config JSON.
+        pretrained: open_clip's tag, or a local file.
+
+    Raises:
+        WeightsError: if the model or tag is unknown.
+    """
+    open_clip = _import("open_clip")
+    name = _known_open_clip(open_clip, model)
+    tags = open_clip.list_pretrained_tags_by_model(name)
+    if not (_is_file_name(pretrained) or open_clip.get_pretrained_cfg(name, pretrained)):
+        raise WeightsError(
+            f"open_clip model {name!r} has no weights {pretrained!r}. Known: {', '.join(tags) or 'none'}."
+        )
+    if _is_file_name(pretrained) and "openai" in tags:
+        raise WeightsError(
+            f"{pretrained}: {name} exists with two activations, so name its weights by tag, and put the file into "
+            f"$T2IGAN_WEIGHTS as {name}.TAG{SUFFIXES[0]}. Tags: {', '.join(tags)}."
+        )
+    return int(open_clip.get_model_config(name)["embed_dim"])
 
 
 def open_clip_tokenizer(model: str) -> Any:

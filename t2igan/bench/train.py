@@ -15,9 +15,11 @@ from t2igan.bench.meter import Meter
 from t2igan.data.loader import build_loader
 from t2igan.errors import UsageError
 from t2igan.recipe.schema import EncoderRecipe, GanRecipe
+from t2igan.recipe.stages import num_stages
 from t2igan.train.log import memory_gb
 from t2igan.train.loop import train
-from t2igan.train.setup import setup_encoder, setup_gan, setup_machine
+from t2igan.train.machine import setup_machine
+from t2igan.train.setup import setup_encoder, setup_gan
 from t2igan.train.state import TrainState
 from t2igan.types import Batch
 
@@ -88,19 +90,19 @@ def bench_train(recipe: AnyRecipe, *, steps: int = 10, stage: int | None = None)
     return {
         "recipe": recipe.name,
         "resolution": state.resolution,
-        "batch": recipe.train.batch,
-        "batch_gpu": recipe.train.batch_gpu or recipe.train.batch,
+        "batch": state.config.batch,
+        "batch_gpu": state.config.batch_gpu or state.config.batch,
         "precision": precision,
         **describe(device),
         "steps": steps,
-        **speed(seconds, recipe.train.batch, flops, peaks),
+        **speed(seconds, state.config.batch, flops, peaks),
         "parts": _shares(spent, counted, peaks[precision]),
         "peak_memory_gb": memory_gb(device),
     }
 
 
 def _build(recipe: AnyRecipe, stage: int | None, device: torch.device) -> MeteredState:
-    last = len(recipe.stages) if isinstance(recipe, GanRecipe) else 1
+    last = num_stages(recipe)
     number = last if stage is None else stage
     if not 1 <= number <= last:
         raise UsageError(f"--stage {number}: recipe {recipe.name} has stages 1 to {last}.")
@@ -113,7 +115,7 @@ def _batches(recipe: AnyRecipe, state: TrainState) -> Iterator[Batch]:
     return build_loader(
         recipe.data,
         resolution=state.resolution,
-        batch=recipe.train.batch,
+        batch=state.config.batch,
         seed=recipe.train.seed,
         workers=recipe.train.workers,
     )

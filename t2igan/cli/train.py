@@ -20,6 +20,9 @@ def command(
     resume: Annotated[
         str, typer.Option(help="auto = go on if the folder holds this run; never; or a state file.")
     ] = "auto",
+    allow_changed: Annotated[
+        bool, typer.Option("--allow-changed", help="Go on with a run although its recipe has changed.")
+    ] = False,
 ) -> None:
     """Train a model from a recipe. The same command again goes on where it stopped.
 
@@ -35,5 +38,5 @@ def command(
     resolved = load_recipe(recipe, overrides)
     from t2igan.train.run import run
 
-    path = run(resolved, out or Path("runs") / resolved.name, resume=resume)
+    path = run(resolved, out or Path("runs") / resolved.name, resume=resume, allow_changed=allow_changed)
     typer.echo(str(path))

@@ -50,36 +50,36 @@ def build_loader(
     start: int = 0,
     workers: int = 0,
 ) -> Iterator[Batch]:
-    """Endless batches; number b of rank r is a pure function of (data, resolution, batch, seed, r, world, b).
+    """Endless batches; number b of rank r is a pure function of (data, resolution, batch, seed, r, world, start, b).
 
     Args:
         data: where samples come from.
         resolution: side of the images, in pixels.
-        batch: images a batch on this rank.
+        batch: images a batch on this rank; sample i of the stream is the same in any batch and on any number of ranks.
         seed: seed of the order, or of the scenes.
         rank: this process; takes rows rank * batch to (rank + 1) * batch of the global batch.
         world: number of processes.
-        start: batches already consumed; nothing is read for them.
+        start: samples that all ranks together have consumed; nothing is read for them.
         workers: processes that load ahead; 0 loads in this one. Any number gives the same batches.
 
     Raises:
         DataError: at once if the data is missing, later if it turns out to be broken.
     """
     stream = build_stream(data, resolution=resolution, seed=seed)
-    batches = _Batches(stream, batch=batch, rank=rank, world=world)
+    batches = _Batches(stream, batch=batch, rank=rank, world=world, start=start)
     if workers and isinstance(data, ShardsConfig) and data.cache:
         log.warning("data.cache keeps the images in the training process: train.workers is not used.")
         workers = 0
     if workers == 0:
-        return map(batches.__getitem__, itertools.count(start))
-    return _load_ahead(batches, start=start, workers=workers)
+        return map(batches.__getitem__, itertools.count())
+    return _load_ahead(batches, workers=workers)
 
 
-def _load_ahead(batches: _Batches, *, start: int, workers: int) -> Iterator[Batch]:
+def _load_ahead(batches: _Batches, *, workers: int) -> Iterator[Batch]:
     loader = DataLoader(
         _Reports(batches),
         batch_size=None,
-        sampler=_From(start),
+        sampler=_Endless(),
         num_workers=workers,
         collate_fn=_unchanged,
         multiprocessing_context="spawn",  # a fork of a process with threads or CUDA may hang
@@ -93,14 +93,15 @@ def _load_ahead(batches: _Batches, *, start: int, workers: int) -> Iterator[Batc
 class _Batches(Dataset[Batch]):
     """Batch number -> Batch of one rank."""
 
-    def __init__(self, stream: Stream, *, batch: int, rank: int, world: int) -> None:
+    def __init__(self, stream: Stream, *, batch: int, rank: int, world: int, start: int) -> None:
         self.stream = stream
         self.batch = batch
         self.rank = rank
         self.world = world
+        self.start = start
 
     def __getitem__(self, number: int) -> Batch:
-        first = (number * self.world + self.rank) * self.batch
+        first = self.start + (number * self.world + self.rank) * self.batch
         return collate([self.stream.sample(index) for index in range(first, first + self.batch)])
 
 
@@ -117,14 +118,11 @@ class _Reports(Dataset[Batch | T2IGanError]):
             return error
 
 
-class _From(Sampler[int]):
-    """start, start + 1, ... without end."""
-
-    def __init__(self, start: int) -> None:
-        self.start = start
+class _Endless(Sampler[int]):
+    """0, 1, 2, ..."""
 
     def __iter__(self) -> Iterator[int]:
-        return itertools.count(self.start)
+        return itertools.count()
 
 
 def _unchanged(found: Any) -> Any:

@@ -32,9 +32,9 @@ class ClipContrastiveLoss:
     def loss(self, inputs: StepInputs) -> Tensor:
         """[n] mean of both directions' cross-entropies; equal captions share their targets.
 
-        `inputs.c.tokens` holds token ids [N, L].
+        `inputs.c.ids` holds token ids [N, L].
         """
-        ids = inputs.c.tokens
+        ids = inputs.c.ids
         assert ids is not None
         image = F.normalize(self.E.image((inputs.real + 1) / 2).float(), dim=1)
         text = F.normalize(self.E.text(ids).float(), dim=1)

@@ -6,10 +6,11 @@ Not the discriminator itself (models/common/projected.py), nor the text encoder.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from t2igan.losses.adversarial import hinge_fake, hinge_generator, hinge_real, spherical_distance
 from t2igan.losses.base import Phase, Scores, StepInputs
@@ -27,15 +28,21 @@ class ProjectedGANLoss:
     num_uniforms = 2 * NUM_UNIFORMS  # one set for generated, one for real images
 
     def __init__(
-        self, config: ProjectedGANConfig, networks: dict[str, nn.Module], guide: Guide | None = None
+        self,
+        config: ProjectedGANConfig,
+        networks: dict[str, nn.Module],
+        guide: Guide | None = None,
+        *,
+        trains: Literal["G", "T"] = "G",
     ) -> None:
         self.config = config
         self.G: Any = networks["G"]
         self.D: Any = networks["D"]
+        self.T: Any = networks.get("T")  # the text encoder that only G reads, once one has been trained
         self.guide = guide
         self.scores = Scores()
         d_phase = Phase("D", "D", self.d_loss, draw="shared" if config.shared_fakes else "D")
-        g_phase = Phase("G", "G", self.g_loss, draw="shared" if config.shared_fakes else "G")
+        g_phase = Phase("G", trains, self.g_loss, draw="shared" if config.shared_fakes else "G")
         self.phases = [g_phase, d_phase] if config.shared_fakes else [d_phase, g_phase]
         self._kept: dict[int, list[Tensor]] = {}  # micro-batch -> features of its generated images
 
@@ -64,7 +71,7 @@ class ProjectedGANLoss:
 
     def g_loss(self, inputs: StepInputs) -> Tensor:
         """[n] adversarial loss of G plus CLIP guidance."""
-        fake = self.G(inputs.z, inputs.c, noise_mode=self.config.noise_mode)
+        fake = self._generate(inputs)
         features = self._features(fake, inputs)
         if self.config.shared_fakes:
             self._kept[inputs.piece] = [f.detach() for f in features]
@@ -80,8 +87,17 @@ class ProjectedGANLoss:
         if self.config.shared_fakes:
             return self._kept.pop(inputs.piece)
         with torch.no_grad():
-            fake = self.G(inputs.z, inputs.c, noise_mode=self.config.noise_mode)
-            return self._features(fake, inputs)
+            return self._features(self._generate(inputs), inputs)
+
+    def _generate(self, inputs: StepInputs) -> Tensor:
+        return self.G(inputs.z, self._prompt(inputs.c), noise_mode=self.config.noise_mode)
+
+    def _prompt(self, c: Condition) -> Condition:
+        """What G reads: the conditioner's embedding, or that of the text encoder of its own."""
+        if self.T is None:
+            return c
+        assert c.ids is not None
+        return Condition(embed=F.normalize(self.T(c.ids).float(), dim=1))
 
     def _features(self, img: Tensor, inputs: StepInputs, *, of_real: bool = False) -> list[Tensor]:
         u = inputs.u[:, NUM_UNIFORMS:].clone() if of_real else inputs.u[:, :NUM_UNIFORMS].clone()

@@ -14,6 +14,7 @@ from t2igan import checkpoint
 from t2igan.errors import CheckpointError, RecipeError
 from t2igan.features.config import DinoConfig, RandomConvConfig, SmallClipTowerConfig
 from t2igan.recipe.schema import EncoderRecipe, GanRecipe, TrainConfig
+from t2igan.recipe.stages import at_stage
 from t2igan.text.config import ConditionerConfig, HashingConfig, SmallClipTextConfig
 
 CONV_TOWER_LAYERS = 5
@@ -37,10 +38,12 @@ def check(recipe: GanRecipe | EncoderRecipe, *, world: int = 1) -> None:
 
 def problems(recipe: GanRecipe | EncoderRecipe, *, world: int = 1) -> list[str]:
     """The contradictions of a recipe, one line each."""
-    found = [*_name(recipe.name), *_batch(recipe.train, world)]
+    found = _name(recipe.name)
     if isinstance(recipe, EncoderRecipe):
-        return [*found, *_encoder(recipe)]
-    return [*found, *_text_widths(recipe), *_guidance(recipe), *_stages(recipe), *_backbone(recipe)]
+        return [*found, *_batch(recipe.train, world), *_encoder(recipe)]
+    of_stages = [problem for i in range(len(recipe.stages)) for problem in _stage(recipe, i, world)]
+    found += [*dict.fromkeys(of_stages), *_text_widths(recipe), *_guidance(recipe)]
+    return [*found, *_resolutions(recipe), *_backbone(recipe), *_noise(recipe)]
 
 
 def _name(name: str) -> list[str]:
@@ -109,22 +112,47 @@ def _text_widths(recipe: GanRecipe) -> list[str]:
 
 
 def _guidance(recipe: GanRecipe) -> list[str]:
-    loss = recipe.loss
-    if loss.clip_weight and loss.guide is None:
-        return [
-            f"loss.clip_weight: {loss.clip_weight} needs a network; set loss.guide, or loss.clip_weight to 0"
-        ]
-    if loss.guide is not None and not loss.clip_weight:
+    weights = [at_stage(recipe, i).loss.clip_weight for i in range(len(recipe.stages))]
+    if any(weights) and recipe.loss.guide is None:
+        return [f"loss.clip_weight: {max(weights)} needs a network; set loss.guide, or the weight to 0"]
+    if recipe.loss.guide is not None and not any(weights):
         return ["loss.guide: unused while loss.clip_weight is 0; set a weight, or leave loss.guide out"]
     return []
 
 
-def _stages(recipe: GanRecipe) -> list[str]:
+def _stage(recipe: GanRecipe, number: int, world: int) -> list[str]:
+    """What a stage's own keys must agree on."""
+    config, found = recipe.stages[number], _batch(at_stage(recipe, number).train, world)
+    key = f"stages.{number}"
+    if config.trains == "text_encoder" and isinstance(recipe.conditioner, HashingConfig):
+        found.append(
+            f"{key}.trains: the conditioner 'hashing' has nothing to train; use clip_text or small_clip"
+        )
+    if config.trains == "text_encoder" and config.freeze_up_to is not None:
+        found.append(
+            f"{key}.freeze_up_to: the whole generator stands still while the text encoder trains; leave it out"
+        )
+    if config.freeze_up_to is not None and config.freeze_up_to >= config.resolution:
+        found.append(
+            f"{key}.freeze_up_to: {config.freeze_up_to} leaves no block of {config.resolution} px to train"
+        )
+    return found
+
+
+def _resolutions(recipe: GanRecipe) -> list[str]:
     sizes = [stage.resolution for stage in recipe.stages]
     found = [f"stages.{i}.resolution: {r} is not a power of two" for i, r in enumerate(sizes) if r & (r - 1)]
-    if any(b <= a for a, b in pairwise(sizes)):
-        found.append(f"stages: resolutions {', '.join(map(str, sizes))} must rise from stage to stage")
-    return found or [problem for r in sizes for problem in _channels(recipe, r)]
+    if any(b < a for a, b in pairwise(sizes)):
+        found.append(f"stages: resolutions {', '.join(map(str, sizes))} must not fall from stage to stage")
+    return found or [problem for r in sorted(set(sizes)) for problem in _channels(recipe, r)]
+
+
+def _noise(recipe: GanRecipe) -> list[str]:
+    if recipe.loss.noise_mode == "none" and recipe.generator.noise:
+        return [
+            "loss.noise_mode: 'none' never uses the noise that generator.noise adds; set generator.noise to false"
+        ]
+    return []
 
 
 def _channels(recipe: GanRecipe, resolution: int) -> list[str]:

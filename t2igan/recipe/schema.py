@@ -37,21 +37,27 @@ class OptimConfig(Config):
     """Generator."""
     D: AdamConfig = Field(default_factory=AdamConfig)
     """Discriminator."""
+    T: AdamConfig = Field(default_factory=lambda: AdamConfig(learning_rate=3e-6))
+    """Text encoder, in stages that train it."""
 
 
 class TrainConfig(Config):
     """How to train, whatever is trained."""
 
     batch: int = Field(default=64, ge=1)
-    """Images a step, over all ranks."""
+    """Images a step, over all ranks; stages may override it."""
     batch_gpu: int | None = Field(default=None, ge=1)
     """Images per forward pass and rank; smaller than batch / ranks accumulates gradients. null = no accumulation."""
     precision: Literal["auto", "fp32", "bf16", "fp16"] = "auto"
     """Autocast precision; auto = bf16 where the machine multiplies it natively, else fp32."""
+    compile: bool = False
+    """Compile every phase with torch.compile; needs a C++ compiler on the machine."""
+    shard_generator: bool = False
+    """Split the generator, its average and Adam's state over the ranks (FSDP2), where one GPU cannot hold them."""
     seed: int = 0
     """Seed of initial weights, noise and data order."""
-    ema_kimg: float = Field(default=20.0, ge=0)
-    """Half-life of the averaged generator, in thousands of images; official: batch * 10 / 32."""
+    ema_kimg: float | None = Field(default=None, ge=0)
+    """Half-life of the averaged generator, in thousands of images; null = batch * 10 / 32, the official choice."""
     ema_rampup: float | None = Field(default=0.05, gt=0)
     """The half-life is at most this share of the images seen so far; null = no ramp."""
     tick_kimg: float = Field(default=4.0, gt=0)
@@ -62,12 +68,21 @@ class TrainConfig(Config):
     """Thousands of images between two checkpoints to resume from."""
     keep_states: int = Field(default=2, ge=1)
     """Checkpoints to resume from that are kept."""
+    keep_snapshots: int | None = Field(default=None, ge=1)
+    """Snapshots to share that are kept, newest first, beside milestones and the best; null = all."""
+    milestone_kimg: float | None = Field(default=None, gt=0)
+    """A checkpoint and a snapshot are kept for good every this many thousand images; null = none."""
+    on_bad_steps: Literal["skip", "rollback", "stop"] = "skip"
+    """Non-finite gradients: the step is always skipped and counted. `skip` stops after max_bad_steps in a row, `rollback`
+    then goes back to the last checkpoint's weights, with new data and noise, and `stop` ends the run at the first."""
     max_bad_steps: int = Field(default=20, ge=1)
-    """Steps in a row with non-finite gradients before training stops. Such steps are skipped and counted."""
+    """Steps in a row with non-finite gradients before `skip` stops or `rollback` goes back."""
     threads: int | None = Field(default=None, ge=1)
     """CPU threads; null = all free cores."""
     workers: int = Field(default=0, ge=0)
     """Processes that load data; 0 = load in the training process."""
+    loggers: tuple[Literal["tensorboard", "wandb"], ...] = ()
+    """Where numbers and pictures go beside stats.jsonl; each is an extra to install."""
 
 
 class StageConfig(Config):
@@ -77,8 +92,18 @@ class StageConfig(Config):
     """Image size in pixels."""
     kimg: float = Field(gt=0)
     """Thousands of images of this stage."""
-    trains: Literal["all"] = "all"
-    """Which generator weights train."""
+    batch: int | None = Field(default=None, ge=1)
+    """Images a step in this stage; null = train.batch."""
+    batch_gpu: int | None = Field(default=None, ge=1)
+    """Images per forward pass and rank in this stage; null = train.batch_gpu."""
+    trains: Literal["all", "text_encoder"] = "all"
+    """`all`: the generator. `text_encoder`: a copy of the conditioner's text tower that only G reads, while G's own
+    weights stand still; D and the guidance keep the original."""
+    freeze_up_to: int | None = Field(default=None, ge=8)
+    """Blocks up to this many pixels keep their weights, but for their toRGB; null = all blocks train. Official: 64 with
+    train mode freeze64."""
+    clip_weight: float | None = Field(default=None, ge=0)
+    """Weight of the CLIP guidance in this stage; null = loss.clip_weight."""
 
 
 class SampleConfig(Config):
@@ -117,6 +142,11 @@ class GanRecipe(Config):
     """Batch, precision, schedule of snapshots."""
     stages: tuple[StageConfig, ...] = Field(min_length=1)
     """Resolutions, in order."""
+    stage_start: Literal["average", "all"] = "average"
+    """What a stage takes over: `average` (official) starts G and its average from the average, and Adam anew; `all` goes
+    on with G, its average and Adam's moments as they are."""
+    init: str | None = None
+    """Checkpoint whose weights a new run starts from: a generator, or a run's state, which gives D's too."""
     samples: SampleConfig = Field(default_factory=SampleConfig)
     """Sample grids."""
 

@@ -5,11 +5,13 @@ Not a trainer, and not the image tower: losses and metrics build that one themse
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from t2igan import checkpoint, weights
 from t2igan.text.config import ClipTextConfig
@@ -22,12 +24,13 @@ class ClipText:
     def __init__(
         self, config: ClipTextConfig, carried: Mapping[str, Tensor], *, device: str | torch.device = "cpu"
     ) -> None:
-        del carried  # open_clip weights have a public name
-        self.config = config
-        model = weights.open_clip_model(
-            config.model, pretrained=config.pretrained, quick_gelu=config.quick_gelu
-        )
+        self.config = self.carrying = config
+        pretrained = None if carried else config.pretrained  # a tower that was trained on needs no download
+        gelu = weights.quick_gelu_of(config.model, config.pretrained, config.quick_gelu)
+        model = weights.open_clip_model(config.model, pretrained=pretrained, quick_gelu=gelu)
         model.visual = None  # the image tower is most of the memory, and nobody asks it here
+        if carried:
+            checkpoint.load_strictly(ClipTower(model), carried, source=f"text tower of {config.model}")
         self._model = model.eval().requires_grad_(False).to(device)
         self._tokenizer = weights.open_clip_tokenizer(config.model)
         self._device = device
@@ -38,8 +41,16 @@ class ClipText:
     @torch.no_grad()
     def __call__(self, captions: Sequence[str]) -> Condition:
         """Encode captions; those beyond the context are cut, see `cut`."""
-        ids = self._tokenizer(list(captions)).to(self._device)
+        ids = self.token_ids(captions)
         return Condition(embed=F.normalize(self._model.encode_text(ids).float(), dim=1))
+
+    def token_ids(self, captions: Sequence[str]) -> Tensor:
+        """N captions -> [N, L] int64."""
+        return self._tokenizer(list(captions)).to(self._device)
+
+    def tower(self) -> ClipTower:
+        """A copy of the text tower that can be trained."""
+        return ClipTower(copy.deepcopy(self._model).requires_grad_(True))
 
     def cut(self, caption: str) -> str:
         """The end of `caption` that does not fit the context."""
@@ -49,3 +60,18 @@ class ClipText:
     def weights(self) -> dict[str, Tensor]:
         """Nothing: the header names them."""
         return {}
+
+
+class ClipTower(nn.Module):
+    """The text half of an open_clip model: ids [N, L] -> [N, D], not normalised."""
+
+    def __init__(self, model: Any) -> None:
+        super().__init__()
+        self.model = model
+        for name in ("logit_scale", "logit_bias"):  # the contrastive loss's, which encoding does not use
+            if isinstance(getattr(model, name, None), nn.Parameter):
+                getattr(model, name).requires_grad_(False)
+
+    def forward(self, ids: Tensor) -> Tensor:
+        """[N, L] int64 -> [N, D]."""
+        return self.model.encode_text(ids)

@@ -5,6 +5,7 @@ Not the trainer: recipe `shapes_clip` trains both towers, and this module only r
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
@@ -63,8 +64,9 @@ class SmallClipText:
         device: str | torch.device = "cpu",
     ) -> None:
         tower_config, tensors = (config.tower, carried) if config.tower else _read(config.checkpoint)
-        self._embedded = config.checkpoint.startswith(checkpoint.EMBEDDED)
-        self.config = config if self._embedded else config.model_copy(update={"tower": tower_config})
+        self._is_public = config.tower is None and config.checkpoint.startswith(checkpoint.EMBEDDED)
+        self.carrying = config.model_copy(update={"tower": tower_config})
+        self.config = config if self._is_public else self.carrying
         self._tower, self._tokenizer = build_tower(tower_config)
         checkpoint.load_strictly(self._tower, tensors, source=f"text tower of {config.checkpoint}")
         self._tower.eval().requires_grad_(False).to(device)
@@ -76,9 +78,15 @@ class SmallClipText:
     @torch.no_grad()
     def __call__(self, captions: Sequence[str]) -> Condition:
         """Encode captions; those beyond the context are cut, see `cut`."""
-        return Condition(
-            embed=F.normalize(self._tower(self._tokenizer(captions).to(self._device)).float(), dim=1)
-        )
+        return Condition(embed=F.normalize(self._tower(self.token_ids(captions)).float(), dim=1))
+
+    def token_ids(self, captions: Sequence[str]) -> Tensor:
+        """N captions -> [N, L] int64."""
+        return self._tokenizer(captions).to(self._device)
+
+    def tower(self) -> TextTower:
+        """A copy of the text tower that can be trained."""
+        return copy.deepcopy(self._tower).requires_grad_(True)
 
     def cut(self, caption: str) -> str:
         """The end of `caption` that does not fit the context."""
@@ -86,7 +94,7 @@ class SmallClipText:
 
     def weights(self) -> dict[str, Tensor]:
         """The tower itself, unless it ships inside the package: nobody else could fetch it."""
-        return {} if self._embedded else dict(self._tower.state_dict())
+        return {} if self._is_public else dict(self._tower.state_dict())
 
 
 def _read(name: str) -> tuple[TextTowerConfig, dict[str, Tensor]]:

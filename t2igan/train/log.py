@@ -1,4 +1,4 @@
-"""Progress of a run: a bar on a terminal, one line a tick elsewhere, and stats.jsonl always. Rank 0 only."""
+"""Progress of a run: a bar on a terminal, one line a tick elsewhere, stats.jsonl always, trackers if asked. Rank 0 only."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 import resource
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -14,6 +15,9 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from t2igan import dist
 from t2igan.train.state import TrainState
+from t2igan.train.trackers import open_trackers
+
+UNTRACKED = ("kimg", "eta_s", "elapsed_s")
 
 
 class TickLog:
@@ -26,6 +30,8 @@ class TickLog:
         self._start_nimg = self._last_nimg = state.nimg
         self._console = Console(stderr=True)
         self._is_quiet = dist.rank() != 0
+        loggers = () if self._is_quiet else state.config.loggers
+        self._trackers = open_trackers(loggers, run_dir, nimg=state.nimg)
         self._bar = _bar(self._console) if sys.stderr.isatty() and not self._is_quiet else None
         if self._bar is not None:
             self._task = self._bar.add_task("", total=state.stop_nimg, completed=state.nimg)
@@ -75,12 +81,23 @@ class TickLog:
         }
         self._append("stats.jsonl", json.dumps(stats))
         self.say(tick_line(stats, state.stop_nimg))
+        self.track(state.nimg, {k: v for k, v in stats.items() if k not in UNTRACKED})
         self._last, self._last_nimg = now, state.nimg
 
+    def track(self, nimg: int, values: Mapping[str, float]) -> None:
+        """Give numbers to the recipe's trackers; a full disk must not end the run."""
+        for tracker in self._trackers:
+            try:
+                tracker.log(nimg, values)
+            except OSError as error:
+                self._print(f"warning: a tracker failed ({error}); free some space. Training goes on.")
+
     def close(self) -> None:
-        """Leave the terminal tidy."""
+        """Leave the terminal tidy, and the trackers' files whole."""
         if self._bar is not None:
             self._bar.stop()
+        for tracker in self._trackers:
+            tracker.close()
 
 
 def tick_line(stats: dict[str, float], stop_nimg: int) -> str:

@@ -25,13 +25,13 @@ def train(state: TrainState, batches: Iterator[Batch], after_step: Callable[[Tra
         after_step: called after every step, with the counters already moved on.
 
     Raises:
-        TrainingError: after `max_bad_steps` steps in a row with non-finite gradients.
+        TrainingError: after `max_bad_steps` steps in a row with non-finite gradients, or one if so configured.
     """
     config = state.config
     while state.nimg < state.stop_nimg:
         rng.seed_step(config.seed, dist.rank(), state.step)  # a resumed run repeats the same noise
         batch = next(batches).to(state.device)
-        real, c = images.to_float(batch.images), state.conditioner(batch.captions)
+        real, c = images.to_float(batch.images), state.condition(batch.captions)
         bad_before = state.bad_total
         state.loss.before_step(state.nimg)
         for phase, module in state.phases:
@@ -59,7 +59,9 @@ def _sync(module: nn.Module, is_last: bool) -> AbstractContextManager[None]:
 
 def _count_bad_steps(state: TrainState, bad_before: int) -> None:
     state.bad_steps = state.bad_steps + 1 if state.bad_total > bad_before else 0
-    if state.bad_steps >= state.config.max_bad_steps:
+    policy = state.config.on_bad_steps
+    limit = 1 if policy == "stop" else state.config.max_bad_steps
+    if state.bad_steps >= limit and policy != "rollback":  # that one is after_step's, as it reads files
         raise TrainingError(
             f"step {state.step}: gradients were not finite for {state.bad_steps} steps in a row, and those steps were "
             f"skipped. Lower the learning rates, or train with --set train.precision=fp32; the last checkpoint is whole."

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from t2igan import checkpoint
+from t2igan import __version__, checkpoint
 from t2igan.decode import decode_json
 from t2igan.errors import CheckpointError, RecipeError, UsageError
 from t2igan.recipe.schema import EncoderRecipe, GanRecipe, Recipe
 from t2igan.train.saving import numbered_files
 
-FIXED = ("task", "data", "conditioner", "generator", "discriminator", "encoder", "loss")
+# What a run may change between two starts: what is shown, kept and loaded how, but not what is learned.
+FREE = ("name", "description", "samples", "metrics")
+FREE_TRAIN = ("threads", "workers", "tick_kimg", "sample_kimg", "state_kimg", "keep_states", "keep_snapshots",
+              "milestone_kimg", "on_bad_steps", "max_bad_steps", "loggers", "compile")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -25,16 +30,19 @@ class Resume:
     said: list[str]
 
 
-def find_resume(recipe: GanRecipe | EncoderRecipe, run_dir: Path, wish: str) -> Resume:
+def find_resume(
+    recipe: GanRecipe | EncoderRecipe, run_dir: Path, wish: str, *, allow_changed: bool = False
+) -> Resume:
     """Find the state to go on from.
 
     Args:
         recipe: what is about to be trained.
         run_dir: the run's folder.
         wish: `auto`, `never`, or the path of a state.
+        allow_changed: go on although keys differ that change what is learned.
 
     Raises:
-        RecipeError: if the folder's run has another network, loss or data, or lacks the stage that it was in.
+        RecipeError: if such keys differ and may not, or the recipe lacks the stage that the run was in.
         UsageError: if `wish` is `never` and the folder holds a run.
         CheckpointError: if there are states, but none can be read.
     """
@@ -53,7 +61,8 @@ def find_resume(recipe: GanRecipe | EncoderRecipe, run_dir: Path, wish: str) -> 
                 raise
             said.append(f"warning: {error} Trying the one before.")
             continue
-        return Resume(path, int(header.progress["stage"]), [*said, *_compare(header, recipe, path)])
+        changes = _compare(header, recipe, path, allow_changed=allow_changed)
+        return Resume(path, int(header.progress["stage"]), [*said, *changes])
     if states:
         raise CheckpointError(
             f"{run_dir}/state: none of its checkpoints is whole. Choose another --out to start anew."
@@ -70,9 +79,10 @@ def _read_state_header(path: Path) -> checkpoint.Header:
     return header
 
 
-def _compare(header: checkpoint.Header, recipe: GanRecipe | EncoderRecipe, path: Path) -> list[str]:
+def _compare(
+    header: checkpoint.Header, recipe: GanRecipe | EncoderRecipe, path: Path, *, allow_changed: bool
+) -> list[str]:
     """What to say about going on from `path`, once nothing forbids it."""
-    changes = _differences(_as_written_today(header.recipe, path), recipe.model_dump(mode="json"), path)
     if isinstance(recipe, GanRecipe):
         stage = int(header.progress["stage"])
         resolution = header.recipe["stages"][stage]["resolution"]
@@ -81,28 +91,55 @@ def _compare(header: checkpoint.Header, recipe: GanRecipe | EncoderRecipe, path:
                 f"{path}: its run was in stage {stage + 1} at {resolution} px, which the recipe does not have. "
                 f"Set stages.{stage}.resolution back, or choose another --out."
             )
+    old = _as_written_today(header, path)
+    changes = _differences(old, recipe.model_dump(mode="json"), path, allow_changed=allow_changed)
+    here = f"t2igan {__version__}"
+    if header.created_by != here:
+        changes.append(f"saved by {header.created_by}, going on with {here}")
     return [f"going on from {path} at {header.progress['nimg'] / 1000:.1f} kimg", *changes]
 
 
-def _as_written_today(recipe: dict[str, Any], path: Path) -> dict[str, Any]:
+def _as_written_today(header: checkpoint.Header, path: Path) -> dict[str, Any]:
     """A saved recipe with the keys that t2igan has gained since, at their defaults."""
-    saved = decode_json(json.dumps(recipe), Recipe, source=f"recipe inside {path}")
+    try:
+        saved = decode_json(json.dumps(header.recipe), Recipe, source=f"recipe inside {path}")
+    except RecipeError as error:
+        raise CheckpointError(
+            f"{path}: saved by {header.created_by}, whose recipe t2igan {__version__} does not understand. Go on with "
+            f"that version, or choose another --out.\n{error}"
+        ) from error
     return saved.model_dump(mode="json")
 
 
-def _differences(old: dict, new: dict, path: Path) -> list[str]:
+def _differences(old: dict, new: dict, path: Path, *, allow_changed: bool) -> list[str]:
     changed = [(k, a, b) for k, a, b in _leaves(old, new) if a != b]
-    fatal = [k for k, _, _ in changed if k.split(".")[0] in FIXED]
-    if fatal:
+    lines = [f"{key}: {a} -> {b}" for key, a, b in changed]
+    if any(not _is_free(key) for key, _, _ in changed) and not allow_changed:
         raise RecipeError(
-            f"{path.parent.parent}: its run has another {', '.join(fatal[:3])}. Choose another --out for a new run, "
-            f"or set these keys back."
+            "\n".join(
+                [
+                    f"{path.parent.parent}: its run was started with another recipe. Set these keys back, choose another "
+                    f"--out for a new run, or add --allow-changed to go on with the change:",
+                    *(line for line, (key, _, _) in zip(lines, changed, strict=True) if not _is_free(key)),
+                ]
+            )
         )
-    return [f"changed since: {key}: {a} -> {b}" for key, a, b in changed]
+    return [f"changed since: {line}" for line in lines]
+
+
+def _is_free(key: str) -> bool:
+    """Also how long to train, and stages that are still to come: none of that changes what was learned."""
+    if re.fullmatch(r"kimg|stages\.\d+(\.kimg)?", key):
+        return True
+    first, _, rest = key.partition(".")
+    return first in FREE or (first == "train" and rest.split(".")[0] in FREE_TRAIN)
 
 
 def _leaves(old: object, new: object, place: str = "") -> list[tuple[str, object, object]]:
     if isinstance(old, dict) and isinstance(new, dict):
         keys = list(dict.fromkeys([*old, *new]))
         return [leaf for k in keys for leaf in _leaves(old.get(k), new.get(k), f"{place}.{k}".strip("."))]
+    if isinstance(old, list) and isinstance(new, list) and any(isinstance(x, dict) for x in [*old, *new]):
+        pairs = enumerate(zip_longest(old, new))
+        return [leaf for i, (a, b) in pairs for leaf in _leaves(a, b, f"{place}.{i}")]
     return [(place, old, new)]

@@ -11,53 +11,53 @@ import torch
 from t2igan import dist
 from t2igan.data.loader import build_loader
 from t2igan.encode import to_yaml
-from t2igan.errors import T2IGanError
 from t2igan.files import write_atomic
+from t2igan.recipe.check import check
 from t2igan.recipe.schema import EncoderRecipe, GanRecipe
+from t2igan.recipe.stages import num_stages, stage_kimg
+from t2igan.train.lock import run_lock
 from t2igan.train.log import TickLog
 from t2igan.train.loop import train
+from t2igan.train.machine import setup_machine
+from t2igan.train.opening import opening_lines
 from t2igan.train.resume import Resume, find_resume
+from t2igan.train.rollback import roll_back
 from t2igan.train.saving import load_state, numbered_files
-from t2igan.train.setup import setup_encoder, setup_gan, setup_machine
+from t2igan.train.setup import setup_encoder, setup_gan
 from t2igan.train.signals import StopWish, stop_wish
 from t2igan.train.snapshot import Snapshots
-from t2igan.train.stages import carry_state
+from t2igan.train.stages import Carried, carry_state, start_from
 from t2igan.train.state import TrainState
 from t2igan.types import Batch
 
 AnyRecipe = GanRecipe | EncoderRecipe
 
 
-class RunStoppedError(T2IGanError):
-    """The user stopped the run."""
-
-    exit_code = 130
-
-
-def run(recipe: AnyRecipe, run_dir: Path, *, resume: str = "auto") -> Path:
+def run(recipe: AnyRecipe, run_dir: Path, *, resume: str = "auto", allow_changed: bool = False) -> Path:
     """Train a recipe to its end, or on from where its folder stands.
 
     Args:
         recipe: what to train.
         run_dir: the run's folder; made if it is missing.
         resume: `auto` = go on from the newest whole checkpoint, `never` = refuse a folder that holds a run, or a path.
+        allow_changed: go on although the recipe differs from the run's in more than what is shown and kept.
 
     Returns:
         The snapshot to share: the averaged generator, or the encoder.
 
     Raises:
-        RunStoppedError: after SIGINT or SIGTERM, once the run is saved.
-        T2IGanError: if the folder holds another recipe's run or cannot be written; DataError and TrainingError.
+        RunStoppedError: after SIGINT, SIGTERM or SIGUSR1, once the run is saved.
+        T2IGanError: if the folder is in use, holds another recipe's run or cannot be written; DataError and TrainingError.
     """
     device = setup_machine(recipe.train)
     try:
-        found = find_resume(recipe, run_dir, resume)
-        with stop_wish() as wish:
+        check(recipe, world=dist.world())
+        with run_lock(run_dir), stop_wish() as wish:
+            found = find_resume(recipe, run_dir, resume, allow_changed=allow_changed)
             state = None
-            for stage in range(found.stage, _num_stages(recipe)):
-                fresh = _setup(recipe, stage, device)
-                state = _run_stage(recipe, run_dir, stage, fresh, state, found, wish)
-        dist.barrier()  # until rank 0 has written the snapshot
+            for stage in range(found.stage, num_stages(recipe)):
+                state = _run_stage(recipe, run_dir, stage, _setup(recipe, stage, device), state, found, wish)
+            dist.barrier()  # until rank 0 has written the snapshot
         return numbered_files(run_dir / "snapshots")[-1]
     finally:
         dist.close()
@@ -78,16 +78,16 @@ def _run_stage(
     found: Resume,
     wish: StopWish,
 ) -> TrainState:
-    carried = carry_state(before, state) if before is not None else None
+    carried = _take_over(recipe, state, before, found)
     state.stage, state.start_nimg = stage, state.nimg
     if before is None and found.path is not None:
         load_state(state, found.path)
-    state.stop_nimg = state.start_nimg + round(_stage_kimg(recipe, stage) * 1000)
-    batches = _loader(recipe, state, start=state.step)  # before anything is written: the data may be missing
+    state.stop_nimg = state.start_nimg + round(stage_kimg(recipe, stage) * 1000)
+    batches = _loader(recipe, state, start=state.nimg)  # before anything is written: the data may be missing
     if dist.rank() == 0:
         write_atomic(run_dir / "recipe.yaml", to_yaml(recipe).encode())
     log = TickLog(run_dir, state)
-    for line in [*(found.said if before is None else []), *opening_lines(recipe, state, str(carried or ""))]:
+    for line in [*(found.said if before is None else []), *opening_lines(state, carried)]:
         log.say(line)
     snapshots = Snapshots(run_dir, recipe, log)
     if state.step == 0:
@@ -99,29 +99,44 @@ def _run_stage(
 
     def after_step(state: TrainState) -> None:
         log.after_step(state)
+        if state.wants_rollback:
+            log.say(roll_back(state, run_dir))
         snapshots.after_step(state)
         if _wanted_by_any(wish, state.device):
-            _stop(state, snapshots)
+            snapshots.stop(state, wish)
 
     try:
         train(state, batches, after_step)
-        if stage == _num_stages(recipe) - 1:
+        if stage == num_stages(recipe) - 1:
             snapshots.finish(state)
     finally:
         log.close()
     return state
 
 
+def _take_over(
+    recipe: AnyRecipe, state: TrainState, before: TrainState | None, found: Resume
+) -> list[Carried]:
+    """Weights of the stage before, or of the checkpoint that a new run starts from; a resumed run brings its own."""
+    if not isinstance(recipe, GanRecipe):
+        return []
+    if before is not None:
+        return carry_state(before, state, recipe.stage_start)
+    if recipe.init is not None and found.path is None:
+        return start_from(state, recipe.init)
+    return []
+
+
 def _loader(recipe: AnyRecipe, state: TrainState, *, start: int) -> Iterator[Batch]:
     return build_loader(
         recipe.data,
         resolution=state.resolution,
-        batch=recipe.train.batch // dist.world(),
+        batch=state.config.batch // dist.world(),
         seed=recipe.train.seed,
         rank=dist.rank(),
         world=dist.world(),
         start=start,
-        workers=recipe.train.workers if start == state.step else 0,
+        workers=recipe.train.workers if start == state.nimg else 0,
     )
 
 
@@ -130,33 +145,3 @@ def _wanted_by_any(wish: StopWish, device: torch.device) -> bool:
     if dist.world() == 1:
         return wish.wanted
     return bool(dist.all_reduce_sum(torch.tensor(float(wish.wanted), device=device)))
-
-
-def _stop(state: TrainState, snapshots: Snapshots) -> None:
-    is_saved = dist.rank() != 0 or snapshots.save(state)
-    where = f"stopped at {state.nimg / 1000:.1f} kimg"
-    if is_saved:
-        raise RunStoppedError(f"{where} and saved; the same command goes on from there.")
-    raise RunStoppedError(f"{where}, but not saved; the same command goes on from the checkpoint before.")
-
-
-def _num_stages(recipe: AnyRecipe) -> int:
-    return len(recipe.stages) if isinstance(recipe, GanRecipe) else 1
-
-
-def _stage_kimg(recipe: AnyRecipe, stage: int) -> float:
-    return recipe.stages[stage].kimg if isinstance(recipe, GanRecipe) else recipe.kimg
-
-
-def opening_lines(recipe: AnyRecipe, state: TrainState, carried: str) -> list[str]:
-    """What a person wants to know before the first step: sizes, precision, and how the batch comes about."""
-    counts = {k: sum(p.numel() for p in params.values()) for k, params in state.params.items()}
-    sizes = ", ".join(f"{name} {count:,}" for name, count in counts.items())
-    share = recipe.train.batch // dist.world()
-    piece = min(recipe.train.batch_gpu or share, share)
-    lines = [
-        f"stage {state.stage + 1}: {state.resolution} px, images {state.nimg:,} to {state.stop_nimg:,}; trained parameters: {sizes}",
-        f"batch {recipe.train.batch} = {piece} images x {share // piece} pieces x {dist.world()} ranks; "
-        f"{str(state.dtype).removeprefix('torch.')} on {state.device}",
-    ]
-    return [*lines, f"from the last stage: {carried}"] if carried else lines

@@ -14,11 +14,13 @@ from t2igan.encode import to_json
 from t2igan.errors import CheckpointError
 from t2igan.models.encoders import KINDS
 from t2igan.recipe.schema import EncoderRecipe, GanRecipe
+from t2igan.recipe.stages import at_stage
 from t2igan.train.optim import load_optimizer, optimizer_tensors
 from t2igan.train.state import TrainState
+from t2igan.types import TrainableConditioner
 
 NUMBERED = re.compile(r"\d+(\.\d+)?")  # stem of a file that a run has written: thousands of images
-COUNTERS = ("stage", "start_nimg", "nimg", "step", "bad_steps", "bad_total")
+COUNTERS = ("stage", "start_nimg", "nimg", "step", "bad_steps", "bad_total", "rollbacks")
 
 
 def numbered(folder: Path, nimg: int) -> Path:
@@ -37,9 +39,10 @@ def save_state(state: TrainState, recipe: GanRecipe | EncoderRecipe, path: Path)
     tensors: dict[str, Tensor] = {}
     for name, network in state.networks.items():
         tensors |= with_prefix(name, own_tensors(state, name, network.state_dict()))
-        tensors |= with_prefix(f"optim.{name}", optimizer_tensors(state.optimizers[name], state.params[name]))
-    if state.ema is not None:
-        tensors |= with_prefix("G_ema", state.ema.network.state_dict())
+    for name, optimizer in state.optimizers.items():
+        tensors |= with_prefix(f"optim.{name}", optimizer_tensors(optimizer, state.params[name]))
+    for name, ema in state.ema.items():
+        tensors |= with_prefix(f"{name}_ema", ema.network.state_dict())
     progress = {key: getattr(state, key) for key in COUNTERS}
     checkpoint.save(path, tensors, Header("state", recipe=json.loads(to_json(recipe)), progress=progress))
 
@@ -50,44 +53,60 @@ def load_state(state: TrainState, path: Path) -> None:
     Raises:
         CheckpointError: if the file does not fit.
     """
+    header = load_weights(state, path)
+    for key in COUNTERS:
+        setattr(state, key, int(header.progress.get(key, 0)))
+
+
+def load_weights(state: TrainState, path: Path) -> Header:
+    """Put a saved state's networks, averages and moments back, but not its counters.
+
+    Raises:
+        CheckpointError: if the file does not fit; then nothing has been loaded.
+    """
     header, tensors = checkpoint.read(path, kind="state")
+    _check_fit(state, tensors, path)
     for name, network in state.networks.items():
-        mine = part(tensors, name)
-        expected = own_tensors(state, name, network.state_dict())
+        network.load_state_dict(part(tensors, name), strict=False)  # checked; a backbone is not in the file
+    for name, optimizer in state.optimizers.items():
+        saved = part(tensors, f"optim.{name}")
+        load_optimizer(optimizer, state.params[name], saved, source=str(path))
+    for name, ema in state.ema.items():
+        checkpoint.load_strictly(ema.network, part(tensors, f"{name}_ema"), source=str(path))
+    return header
+
+
+def _check_fit(state: TrainState, tensors: dict[str, Tensor], path: Path) -> None:
+    for name, network in state.networks.items():
+        mine, expected = part(tensors, name), own_tensors(state, name, network.state_dict())
         unfit = sorted(expected.keys() ^ mine.keys())
         unfit = unfit or [key for key in mine if mine[key].shape != expected[key].shape]
         if unfit:
             raise CheckpointError(
                 f"{path}: network {name} differs in {', '.join(unfit[:3])}. Resume with the recipe of that run."
             )
-        network.load_state_dict(
-            mine, strict=False
-        )  # strict by the line above; a frozen backbone is not in the file
-        saved = part(tensors, f"optim.{name}")
-        load_optimizer(state.optimizers[name], state.params[name], saved, source=str(path))
-    if state.ema is not None:
-        checkpoint.load_strictly(state.ema.network, part(tensors, "G_ema"), source=str(path))
-    for key in COUNTERS:
-        setattr(state, key, int(header.progress[key]))
 
 
 def own_tensors(state: TrainState, name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
     """A network's tensors without those of a frozen part (D's backbone)."""
-    frozen = {key for key, p in state.networks[name].named_parameters() if key not in state.params[name]}
+    frozen = state.frozen.get(name, set())
     frozen_modules = {key.rsplit(".", 1)[0] for key in frozen}
     return {k: v for k, v in tensors.items() if k not in frozen and k.rsplit(".", 1)[0] not in frozen_modules}
 
 
 def save_generator(state: TrainState, recipe: GanRecipe, path: Path) -> None:
     """Write the averaged generator, with its text tower where nobody else could fetch that."""
-    assert state.ema is not None
-    tensors = with_prefix("G_ema", state.ema.network.state_dict())
-    tensors |= with_prefix("conditioner", state.conditioner.weights())
-    config = recipe.generator.model_copy(update={"resolution": state.resolution})
+    tensors = with_prefix("G_ema", state.ema["G"].network.state_dict())
+    conditioner = state.conditioner
+    section, tower = conditioner.config, conditioner.weights()
+    if "T" in state.ema:
+        assert isinstance(conditioner, TrainableConditioner)
+        section, tower = conditioner.carrying, state.ema["T"].network.state_dict()
+    tensors |= with_prefix("conditioner", tower)
     header = Header(
         "generator",
-        config=json.loads(to_json(config)),
-        conditioner=json.loads(to_json(state.conditioner.config)),
+        config=json.loads(to_json(at_stage(recipe, state.stage).generator)),
+        conditioner=json.loads(to_json(section)),
         recipe=json.loads(to_json(recipe)),
         progress={"nimg": state.nimg, "step": state.step, "psi": recipe.samples.psi},
     )

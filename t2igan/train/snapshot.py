@@ -13,6 +13,7 @@ from t2igan.errors import T2IGanError
 from t2igan.recipe.schema import EncoderRecipe, GanRecipe
 from t2igan.train.log import TickLog
 from t2igan.train.saving import numbered, numbered_files, save_encoder, save_generator, save_state
+from t2igan.train.signals import RestartWantedError, RunStoppedError, StopWish
 from t2igan.train.state import TrainState
 from t2igan.types import Batch
 
@@ -37,6 +38,8 @@ class Snapshots:
         """
         self._pictured = self._count(state, state.config.sample_kimg)
         self._saved = self._count(state, state.config.state_kimg)
+        if state.config.on_bad_steps == "rollback" and dist.rank() == 0:
+            self.save(state)  # something to go back to, from the first step of a stage on
         if dist.rank() or not isinstance(self._recipe, GanRecipe):
             return
         samples = self._recipe.samples
@@ -74,6 +77,19 @@ class Snapshots:
         for old in numbered_files(folder)[: -state.config.keep_states]:
             old.unlink(missing_ok=True)
         return True
+
+    def stop(self, state: TrainState, wish: StopWish) -> None:
+        """Save, and leave.
+
+        Raises:
+            RunStoppedError: always.
+        """
+        is_saved = dist.rank() != 0 or self.save(state)
+        kind = RestartWantedError if wish.is_restart else RunStoppedError
+        where = f"stopped at {state.nimg / 1000:.1f} kimg"
+        if is_saved:
+            raise kind(f"{where} and saved; the same command goes on from there.")
+        raise kind(f"{where}, but not saved; the same command goes on from the checkpoint before.")
 
     def finish(self, state: TrainState) -> None:
         """Make sure that the run's last snapshot is on the disk.
@@ -115,12 +131,11 @@ class Snapshots:
 
     @torch.no_grad()
     def _fakes(self, state: TrainState, name: str) -> None:
-        assert state.ema is not None
         samples = self._recipe.samples  # pyright: ignore[reportAttributeAccessIssue]
-        c = state.conditioner(self._captions)
+        c = state.sampling_condition(self._captions)
         z = rng.latents(range(len(self._captions)), state.z_dim).to(state.device)
         with state.autocast():
-            fakes = state.ema.network(z, c, psi=samples.psi)
+            fakes = state.ema["G"].network(z, c, psi=samples.psi)
         self._grid(self._dir / "samples" / f"{name}.png", images.to_uint8(fakes).cpu(), self._captions)
 
     def _grid(self, path: Path, tiles: Tensor, captions: tuple[str, ...]) -> None:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from t2igan import dist, rng
 from t2igan.losses.base import Loss, Phase, StepInputs, finite
 from t2igan.recipe.schema import AdamConfig, TrainConfig
 from t2igan.train.ema import Ema, ema_beta
 from t2igan.train.optim import Params, rate
-from t2igan.types import Batch, Condition, Conditioner
+from t2igan.types import Batch, Condition, Conditioner, TrainableConditioner
+
+EMA_KIMG_PER_IMAGE = (
+    10 / 32
+)  # official half-life of the average, in thousands of images an image of the batch
 
 
 @dataclass
@@ -23,13 +28,13 @@ class TrainState:
 
     config: TrainConfig
     networks: dict[str, nn.Module]
-    params: dict[str, Params]  # of each network, those that train; a frozen backbone's are not among them
+    params: dict[str, Params]  # of each network, those that train in this stage
     loss: Loss
     phases: list[tuple[Phase, nn.Module]]  # with the module that runs it: the bare phase, or DDP around it
     optimizers: dict[str, torch.optim.Optimizer]
     rates: dict[str, AdamConfig]
     conditioner: Conditioner
-    ema: Ema | None
+    ema: dict[str, Ema]  # of G, and of T once there is one
     device: torch.device
     dtype: torch.dtype  # of autocast; float32 = none
     z_dim: int
@@ -41,12 +46,37 @@ class TrainState:
     step: int = 0
     bad_steps: int = 0  # non-finite steps in a row
     bad_total: int = 0
+    rollbacks: int = 0
+    frozen: dict[str, set[str]] = field(
+        default_factory=dict
+    )  # of each network, what never trains: a backbone's
+
+    @property
+    def wants_rollback(self) -> bool:
+        """Whether so many steps in a row were bad that the weights should go back to the last checkpoint."""
+        return self.config.on_bad_steps == "rollback" and self.bad_steps >= self.config.max_bad_steps
 
     def autocast(self) -> AbstractContextManager[object]:
         """The precision of forward passes."""
         if self.dtype == torch.float32:
             return nullcontext()
         return torch.autocast(self.device.type, self.dtype)
+
+    def condition(self, captions: Sequence[str]) -> Condition:
+        """The conditioner's embeddings, with token ids where G reads a text encoder of its own."""
+        c = self.conditioner(captions)
+        if "T" not in self.networks:
+            return c
+        assert isinstance(self.conditioner, TrainableConditioner)
+        return replace(c, ids=self.conditioner.token_ids(captions))
+
+    @torch.no_grad()
+    def sampling_condition(self, captions: Sequence[str]) -> Condition:
+        """What the averaged generator reads."""
+        c = self.condition(captions)
+        if "T" not in self.ema:
+            return c
+        return Condition(embed=F.normalize(self.ema["T"].network(c.ids).float(), dim=1))
 
     def inputs(self, phase: Phase, batch: Batch, real: Tensor, c: Condition) -> StepInputs:
         """This rank's part of a phase; every random number is a function of (seed, step, phase)."""
@@ -58,7 +88,7 @@ class TrainState:
         return StepInputs(
             real=real,
             c=c,
-            c_wrong=_predecessors(c),
+            c_wrong=c.map(_rolled),
             z=z.to(self.device),
             u=u.to(self.device),
             coin=float(coin),
@@ -96,22 +126,17 @@ class TrainState:
 
     def advance(self, num_images: int) -> None:
         """Count a finished step of `num_images` images over all ranks, and let the average follow."""
-        if self.ema is not None:
-            beta = ema_beta(
-                num_images, self.nimg, half_life_kimg=self.config.ema_kimg, rampup=self.config.ema_rampup
-            )
-            self.ema.update(self.networks["G"], beta)
+        half_life = self.config.ema_kimg
+        if half_life is None:
+            half_life = self.config.batch * EMA_KIMG_PER_IMAGE
+        beta = ema_beta(num_images, self.nimg, half_life_kimg=half_life, rampup=self.config.ema_rampup)
+        for name, ema in self.ema.items():
+            ema.update(self.networks[name], beta)
         self.nimg += num_images
         self.step += 1
 
 
-def _predecessors(c: Condition) -> Condition:
+def _rolled(rows: Tensor) -> Tensor:
     """Each row's predecessor in the batch of all ranks; the first row's is the last."""
-    return Condition(embed=_rolled(c.embed), tokens=_rolled(c.tokens), mask=_rolled(c.mask))
-
-
-def _rolled(rows: Tensor | None) -> Tensor | None:
-    if rows is None:
-        return None
     last_rows = dist.all_gather(rows[-1:].contiguous())
     return torch.cat([last_rows[dist.rank() - 1], rows[:-1]])

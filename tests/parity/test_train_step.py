@@ -97,7 +97,7 @@ class Iterations:
             optimizers={key: build_adam(params[key], adam) for key in networks},
             rates={"G": adam, "D": adam},
             conditioner=Hashing(HashingConfig(), {}),
-            ema=Ema(G),
+            ema={"G": Ema(G)},
             device=torch.device("cpu"),
             dtype=torch.float32,
             z_dim=G.z_dim,
@@ -139,8 +139,7 @@ class Iterations:
 
     def tensors(self) -> dict[str, Tensor]:
         """All tensors now, under the fixture's names."""
-        assert self.state.ema is not None
-        networks = {**self.state.networks, "G_ema": self.state.ema.network}
+        networks = {**self.state.networks, "G_ema": self.state.ema["G"].network}
         return {f"{key}.{name}": v for key, net in networks.items() for name, v in net.state_dict().items()}
 
 

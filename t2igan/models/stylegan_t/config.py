@@ -44,6 +44,9 @@ class StyleGANTConfig(Config):
     average_updates: Literal["per_step", "per_call"] = "per_step"
     """When the moving average of the mapping output moves: once a step from the whole batch of all ranks, or on every
     training-mode call as the official code does (spec D19)."""
+    num_fp16_res: int = Field(default=4, ge=0)
+    """How many of the highest resolutions run in float16 under train.precision fp16; lower ones then stay float32.
+    bfloat16 has float32's range and is used in all."""
     conv_clamp: float | None = 256.0
     """Activations are clamped to +-conv_clamp; null switches it off."""
 
@@ -74,6 +77,10 @@ class StyleGANTConfig(Config):
     def w_dim(self) -> int:
         """Length of w: z part, then text part."""
         return self.z_dim + self.c_dim
+
+    def has_half(self, r: int) -> bool:
+        """Whether the block at resolution r may run in float16."""
+        return r in self.resolutions[max(len(self.resolutions) - self.num_fp16_res, 0) :]
 
     def channels(self, r: int) -> int:
         """Channels at resolution r."""

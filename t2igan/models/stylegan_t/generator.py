@@ -46,6 +46,14 @@ class Generator(nn.Module):
         """[N, num_ws, w_dim] -> layer name -> [N, channels], in layer order."""
         return self.synthesis.styles(ws)
 
+    def trainable_names(self, freeze_up_to: int | None = None) -> list[str]:
+        """Names of the parameters that train while blocks up to `freeze_up_to` pixels keep theirs, but for their toRGB."""
+        names = [name for name, _ in self.named_parameters()]
+        if freeze_up_to is None:
+            return names
+        blocks = tuple(f"synthesis.b{r}." for r in self.config.resolutions if r > freeze_up_to)
+        return [name for name in names if name.startswith(blocks) or ".torgb." in name]
+
     def forward(
         self, z: Tensor, c: Condition, *, psi: float = 1.0, noise_mode: NoiseMode = "const"
     ) -> Tensor:

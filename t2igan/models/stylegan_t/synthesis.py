@@ -97,6 +97,7 @@ class Synthesis(nn.Module):
 
     def __init__(self, config: StyleGANTConfig) -> None:
         super().__init__()
+        self.config = config
         self.resolutions = config.resolutions
         for resolution in self.resolutions:
             self.add_module(f"b{resolution}", SynthesisBlock(config, resolution))
@@ -130,15 +131,17 @@ class Synthesis(nn.Module):
             noise_mode: `random` per-sample, `const` from the checkpoint, or `none`.
 
         Returns:
-            [N, 3, R, R] float32. Under autocast the trunk runs in autocast's dtype, everything else in float32.
+            [N, 3, R, R] float32. Under autocast the trunk runs in autocast's dtype, everything else in float32; under
+            float16 only the highest `num_fp16_res` resolutions (spec 5.5).
         """
         blocks = self.blocks()
         first = styles[f"{blocks[0].name}.input"]
         device = first.device.type
         dtype = torch.get_autocast_dtype(device) if torch.is_autocast_enabled(device) else first.dtype
         with torch.autocast(device, enabled=False):  # every cast below is explicit
-            x, img = blocks[0].input(first).to(dtype), None
-            for block in blocks:
-                x, img = block(x, img, styles, noise_mode=noise_mode)
+            x, img = blocks[0].input(first), None
+            for resolution, block in zip(self.resolutions, blocks, strict=True):
+                is_wide = dtype == torch.float16 and not self.config.has_half(resolution)
+                x, img = block(x.to(torch.float32 if is_wide else dtype), img, styles, noise_mode=noise_mode)
         assert img is not None
         return img

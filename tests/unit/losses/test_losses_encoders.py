@@ -67,7 +67,7 @@ def contrast(colours: Tensor, ids: list[int], scale: float, *, largest: float = 
         ClipContrastiveConfig(max_logit_scale=largest), {"E": TwoTowers(torch.eye(3), scale)}
     )
     real = (colours * 2 - 1)[:, :, None, None].expand(-1, -1, 4, 4)
-    return loss.loss(inputs(real, c=Condition(tokens=torch.tensor(ids)[:, None])))
+    return loss.loss(inputs(real, c=Condition(ids=torch.tensor(ids)[:, None])))
 
 
 def test_matching_pairs_cost_nothing_and_swapped_pairs_their_scale():

@@ -9,7 +9,10 @@ def test_the_schema_describes_and_forbids_unknown_keys_in_every_section():
     sections = recipe_schema()["$defs"]
     assert {"GanRecipe", "StyleGANTConfig", "ShapesConfig"} <= set(sections)
     assert all(section["additionalProperties"] is False for section in sections.values())
-    assert sections["TrainConfig"]["properties"]["batch"]["description"] == "Images a step, over all ranks."
+    assert (
+        sections["TrainConfig"]["properties"]["batch"]["description"]
+        == "Images a step, over all ranks; stages may override it."
+    )
 
 
 def test_every_section_that_the_reference_links_to_is_on_the_page():
@@ -22,6 +25,8 @@ def test_every_section_that_the_reference_links_to_is_on_the_page():
 
 def test_types_bounds_and_defaults_are_spelt_out():
     page = recipe_markdown()
-    assert "| `batch` | integer, >= 1 | `64` | Images a step, over all ranks. |" in page
+    assert (
+        "| `batch` | integer, >= 1 | `64` | Images a step, over all ranks; stages may override it. |" in page
+    )
     assert "| `betas` | list of 2 x number | `[0.0, 0.99]` |" in page
     assert "| `kimg` | number, > 0 | required |" in page

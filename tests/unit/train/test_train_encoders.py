@@ -14,7 +14,7 @@ from t2igan.features.conv_tower import load_tower
 from t2igan.features.judge import load_judge
 from t2igan.models.encoders import KINDS
 from t2igan.train.run import run
-from t2igan.train.setup import TokenIds
+from t2igan.train.token_ids import TokenIds
 
 
 @pytest.mark.parametrize("name", ENCODERS)
@@ -67,7 +67,7 @@ def test_a_small_clip_conditions_guides_and_watches_a_gan(tmp_path: Path):
 
 def test_captions_become_token_ids_for_a_text_tower_and_nothing_for_a_judge():
     device = torch.device("cpu")
-    ids = TokenIds(lambda captions: torch.tensor([[len(c)] for c in captions]), device)(["ab", "c"]).tokens
+    ids = TokenIds(lambda captions: torch.tensor([[len(c)] for c in captions]), device)(["ab", "c"]).ids
     assert ids is not None
     assert ids.tolist() == [[2], [1]]
     assert len(TokenIds(None, device)(["ab", "c"])) == 0

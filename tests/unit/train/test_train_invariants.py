@@ -52,7 +52,7 @@ def test_twenty_steps_are_ten_and_a_resume_and_ten(sets: tuple[str, ...], tmp_pa
     assert_same_bits(whole, load_file(newest_state(halves)))
 
 
-@pytest.mark.parametrize("change", ["train.precision=bf16", "loss.noise_mode=none", "train.batch_gpu=4"])
+@pytest.mark.parametrize("change", ["train.precision=bf16", "generator.noise=false", "train.batch_gpu=4"])
 def test_a_longer_run_goes_on_from_the_end_of_a_shorter_one_with_the_same_bits(change: str, tmp_path: Path):
     whole = final_tensors(tiny_recipe(change, stages=((16, 6),)), tmp_path / "whole")
     final_tensors(tiny_recipe(change, stages=((16, 3),)), tmp_path / "parts")
@@ -82,7 +82,7 @@ def test_a_batch_in_one_piece_is_a_batch_in_four(sets: tuple[str, ...], tmp_path
 
 @pytest.mark.slow
 def test_one_process_is_two(tmp_path: Path):
-    recipe = tiny_recipe(*ADAM, CROPPED, "train.batch_gpu=2", stages=((16, 3), (32, 2)))
+    recipe = tiny_recipe(*ADAM, CROPPED, "train.batch_gpu=2", "stage_start=all", stages=((16, 3), (32, 2)))
     alone = final_tensors(recipe, tmp_path / "alone")
     logs = train_on_two(to_yaml(recipe), tmp_path)
     assert largest_difference(alone, load_file(newest_state(tmp_path / "two"))) < TOLERANCE

@@ -62,7 +62,7 @@ def state_of(
         optimizers={"E": build_adam(params, adam)},
         rates={"E": adam},
         conditioner=Hashing(HashingConfig(), {}),
-        ema=None,
+        ema={},
         device=CPU,
         dtype=torch.float32,
         z_dim=2,

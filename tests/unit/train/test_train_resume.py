@@ -78,11 +78,22 @@ def test_states_that_are_all_broken_are_an_error_and_stay_as_they_are(folder: Pa
         ("data.scenes=pair", "data.scenes"),
     ],
 )
-def test_another_network_loss_or_data_is_refused_by_its_key(finished: Path, change: str, key: str):
+def test_another_network_loss_or_data_is_refused_by_its_key_unless_allowed(
+    finished: Path, change: str, key: str
+):
     recipe = tiny_recipe(*STATES, change, stages=((16, 30),))
-    with pytest.raises(RecipeError, match=f"its run has another {key}") as caught:
+    with pytest.raises(RecipeError, match=rf"another recipe(.|\n)*--allow-changed(.|\n)*\n{key}: ") as caught:
         find_resume(recipe, finished, "auto")
     assert caught.value.exit_code == 2
+    said = find_resume(recipe, finished, "auto", allow_changed=True).said
+    assert any(line.startswith(f"changed since: {key}: ") for line in said)
+
+
+def test_a_run_may_be_made_longer_and_gain_a_stage(finished: Path):
+    wide = "generator.channel_base=1024"
+    said = find_resume(tiny_recipe(*STATES, wide, stages=((16, 40), (32, 5))), finished, "auto").said
+    assert "changed since: stages.0.kimg: 0.24 -> 0.32" in said
+    assert any(line.startswith("changed since: stages.1: None -> ") for line in said)
 
 
 def test_another_schedule_is_allowed_and_said(finished: Path):
