@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 Points = Sequence[tuple[float, float]]
+Marks = Sequence[tuple[float, str]]
 
 WIDTH, HEIGHT = 640, 300
 LEFT, RIGHT, TOP, BOTTOM = 64, 16, 12, 44
@@ -24,7 +25,15 @@ def ticks(low: float, high: float, count: int = 6) -> list[float]:
     return [round(i * step, 12 - math.floor(math.log10(step))) for i in range(first, last + 1)]
 
 
-def line_plot(title: str, series: Mapping[str, Points], *, x_label: str, y_label: str) -> str:
+def line_plot(
+    title: str,
+    series: Mapping[str, Points],
+    *,
+    x_label: str,
+    y_label: str,
+    marks: Marks = (),
+    from_zero: bool = False,
+) -> str:
     """A `<figure>` with one line a series; points that are not finite are left out.
 
     Args:
@@ -32,15 +41,17 @@ def line_plot(title: str, series: Mapping[str, Points], *, x_label: str, y_label
         series: name -> (x, y) points in drawing order.
         x_label: what x is, with its unit.
         y_label: what y is, with its unit.
+        marks: (x, text) of upright dashed lines; those outside the curves are left out.
+        from_zero: whether the axis of values that are never negative begins at 0.
     """
-    kept = {name: _finite(points) for name, points in series.items()}
+    kept = {name: finite(points) for name, points in series.items()}
     kept = {name: points for name, points in kept.items() if points}
     heading = f"<figcaption>{escape(title)}</figcaption>"
     if not kept:
         return f"<figure class='plot'>{heading}<p>no points to draw</p></figure>"
     everything = [point for points in kept.values() for point in points]
-    x_range = _padded([x for x, _ in everything], 0.0)
-    y_range = _padded([y for _, y in everything], 0.05)
+    x_range = padded([x for x, _ in everything], 0.0)
+    y_range = value_range(everything, from_zero=from_zero)
     curves = "".join(
         _curve(name, i % NUM_COLOURS, points, x_range, y_range)
         for i, (name, points) in enumerate(kept.items())
@@ -48,17 +59,27 @@ def line_plot(title: str, series: Mapping[str, Points], *, x_label: str, y_label
     legend = "".join(
         f"<span><i class='c{i % NUM_COLOURS}'></i>{escape(name)}</span>" for i, name in enumerate(kept)
     )
-    axes = _axes(x_range, y_range, x_label, y_label)
-    svg = f"<svg viewBox='0 0 {WIDTH} {HEIGHT}' role='img' aria-label='{escape(title)}'>{axes}{curves}</svg>"
+    inside = _axes(x_range, y_range, x_label, y_label) + curves
+    inside += "".join(_mark(*mark, x_range) for mark in marks)
+    svg = f"<svg viewBox='0 0 {WIDTH} {HEIGHT}' role='img' aria-label='{escape(title)}'>{inside}</svg>"
     return f"<figure class='plot'>{heading}<div class='legend'>{legend}</div>{svg}</figure>"
 
 
-def _finite(points: Points) -> list[tuple[float, float]]:
+def finite(points: Points) -> list[tuple[float, float]]:
+    """The points whose x and y are finite."""
     return [(float(x), float(y)) for x, y in points if math.isfinite(x) and math.isfinite(y)]
 
 
-def _padded(values: Sequence[float], share: float) -> tuple[float, float]:
-    """The range of `values`, widened by `share` of it on both sides; never empty."""
+def value_range(points: Points, *, from_zero: bool) -> tuple[float, float]:
+    """Of the axis of y: 5 % of air above and below; or from 0 on."""
+    values = [y for _, y in points]
+    if not from_zero:
+        return padded(values, 0.05)
+    return 0.0, padded([0.0, *values], 0.05)[1]
+
+
+def padded(values: Sequence[float], share: float) -> tuple[float, float]:
+    """Range of `values`, widened by `share` of it on both sides; never empty."""
     low, high = min(values), max(values)
     if high - low <= 1e-9 * max(abs(low), abs(high), 1e-9):
         margin = abs(low) * 0.1 or 1.0
@@ -92,6 +113,16 @@ def _axes(x_range: tuple[float, float], y_range: tuple[float, float], x_label: s
         f"<text x='14' y='{middle}' transform='rotate(-90 14 {middle})' text-anchor='middle'>{escape(y_label)}</text>"
     )
     return "".join(parts)
+
+
+def _mark(value: float, text: str, x_range: tuple[float, float]) -> str:
+    if not x_range[0] <= value <= x_range[1]:
+        return ""
+    x = _x(value, x_range)
+    return (
+        f"<line class='mark' x1='{x:.1f}' y1='{TOP}' x2='{x:.1f}' y2='{HEIGHT - BOTTOM}'/>"
+        f"<text x='{x + 4:.1f}' y='{TOP + 10}'>{escape(text)}</text>"
+    )
 
 
 def _curve(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from t2igan import __version__
 from t2igan.files import write_atomic
-from t2igan.lineplot import Points, line_plot
+from t2igan.lineplot import Marks, Points, line_plot
 
 STYLE = """
 :root { color-scheme: light dark; --ink: #1c1e21; --soft: #5b636d; --page: #fff; --rule: #dfe3e8; --band: #f5f7f9;
@@ -35,6 +35,7 @@ figure { margin: 1.2rem 0; } figcaption { color: var(--soft); font-size: .9rem; 
 img { max-width: 100%; height: auto; background: #fff; border: 1px solid var(--rule); }
 .plot figcaption { color: var(--ink); font-weight: 600; font-size: 1rem; } .plot svg { width: 100%; max-width: 44rem; }
 .plot text { fill: var(--soft); font-size: 12px; } .axis { stroke: var(--soft); fill: none; } .rule { stroke: var(--rule); }
+.mark { stroke: var(--soft); stroke-dasharray: 4 4; } .mark + text { paint-order: stroke; stroke: var(--page); stroke-width: 4px; }
 .plot g path { fill: none; stroke-width: 2; } .plot g circle { stroke: none; }
 .legend { display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; font-size: .9rem; }
 .legend i { display: inline-block; width: 1.2em; height: .25em; margin-right: .4em; vertical-align: middle; }
@@ -92,9 +93,20 @@ class Report:
             f"<figure><img src='{source}' alt='{escape(caption)}'><figcaption>{_inline(caption)}</figcaption></figure>"
         )
 
-    def curve(self, title: str, series: Mapping[str, Points], *, x_label: str, y_label: str) -> None:
-        """Add a line plot of name -> (x, y) points; values that are not finite are left out."""
-        self._parts.append(line_plot(title, series, x_label=x_label, y_label=y_label))
+    def curve(
+        self,
+        title: str,
+        series: Mapping[str, Points],
+        *,
+        x_label: str,
+        y_label: str,
+        marks: Marks = (),
+        from_zero: bool = False,
+    ) -> None:
+        """Add a line plot of name -> (x, y) points; the options are those of `line_plot`."""
+        self._parts.append(
+            line_plot(title, series, x_label=x_label, y_label=y_label, marks=marks, from_zero=from_zero)
+        )
 
     def html(self) -> str:
         """The whole page."""

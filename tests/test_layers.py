@@ -14,11 +14,12 @@ ROWS = (
     {"errors"},
     {"config", "registry", "decode", "encode", "types", "dist", "rng", "files", "lineplot"},
     {"configs"},  # the torch-free config.py of every package, together
-    {"ops", "checkpoint", "images", "tiles", "weights", "report"},
-    {"text", "features"},
+    {"ops", "checkpoint", "images", "tiles", "weights", "report", "rasterplot", "runs"},
+    {"text", "features", "run_curves"},
     {"models"},
     {"data", "losses", "metrics", "pipeline", "clip_scorer"},
-    {"recipe", "sampling", "export", "model_info", "shapes_report", "shapes_protocol"},
+    {"recipe", "sampling", "export", "model_info", "shapes_report", "shapes_protocol"}
+    | {"run_status", "run_plots", "run_compare"},
     {"train", "edit", "convert", "shapes_eval", "pictures_eval", "demo_report"},
     {"demo", "bench"},
     {"cli"},

@@ -38,6 +38,9 @@ class _Commands(LazyGroup):
     table: ClassVar[dict[str, tuple[str, str]]] = {
         "demo": ("t2igan.cli.demo:command", "See it all: data, training, pictures, scores, a report."),
         "train": ("t2igan.cli.train:command", "Train a recipe, or go on with its run."),
+        "status": ("t2igan.cli.status:command", "Say how runs stand."),
+        "plot": ("t2igan.cli.plot:command", "Draw the curves of a run."),
+        "compare": ("t2igan.cli.compare:command", "Lay runs side by side."),
         "sample": ("t2igan.cli.sample:command", "Draw images from prompts."),
         "eval": ("t2igan.cli.evaluate:app", "Measure how good a model's images are."),
         "data": ("t2igan.cli.data:app", "Make and import training data."),

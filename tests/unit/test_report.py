@@ -143,3 +143,19 @@ def test_a_long_curve_keeps_its_line_but_few_hover_points():
     assert svg.count("<circle") <= lineplot.MAX_MARKERS + 1
     assert "<title>a: 4999, 4999</title>" in svg
     assert svg.count("L") > 4990
+
+
+def test_a_mark_stands_at_its_x_and_nowhere_outside_the_curves():
+    svg = lineplot.line_plot(
+        "t", {"a": [(0, 0.0), (10, 4.0)]}, x_label="x", y_label="y", marks=[(5, "<b>"), (11, "no")]
+    )
+    middle = (lineplot.LEFT + lineplot.WIDTH - lineplot.RIGHT) / 2
+    assert re.findall(r"class='mark' x1='([\d.]+)'", svg) == [f"{middle:.1f}"]
+    assert "&lt;b&gt;</text>" in svg
+    assert "no" not in svg
+
+
+def test_an_axis_from_zero_begins_at_zero():
+    assert lineplot.value_range([(0, 3.0), (1, 4.0)], from_zero=True) == (0.0, pytest.approx(4.2))
+    assert lineplot.value_range([(0, 0.0)], from_zero=True) == (0.0, 1.0)
+    assert lineplot.value_range([(0, 3.0), (1, 4.0)], from_zero=False) == pytest.approx((2.95, 4.05))
