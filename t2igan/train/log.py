@@ -6,7 +6,7 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import torch
@@ -15,7 +15,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from t2igan import dist
 from t2igan.train.state import TrainState
-from t2igan.train.trackers import open_trackers
+from t2igan.train.trackers import Tracker, open_trackers
 
 UNTRACKED = ("kimg", "eta_s", "elapsed_s")
 
@@ -85,10 +85,14 @@ class TickLog:
         self._last, self._last_nimg = now, state.nimg
 
     def track(self, nimg: int, values: Mapping[str, float]) -> None:
-        """Give numbers to the recipe's trackers; a full disk must not end the run."""
+        """Give numbers to the recipe's trackers."""
+        self._each_tracker(lambda tracker: tracker.log(nimg, values))
+
+    def _each_tracker(self, act: Callable[[Tracker], None]) -> None:
+        """Let every tracker do something; a full disk must not end the run."""
         for tracker in self._trackers:
             try:
-                tracker.log(nimg, values)
+                act(tracker)
             except OSError as error:
                 self._print(f"warning: a tracker failed ({error}); free some space. Training goes on.")
 
@@ -96,8 +100,7 @@ class TickLog:
         """Leave the terminal tidy, and the trackers' files whole."""
         if self._bar is not None:
             self._bar.stop()
-        for tracker in self._trackers:
-            tracker.close()
+        self._each_tracker(lambda tracker: tracker.close())
 
 
 def tick_line(stats: dict[str, float], stop_nimg: int) -> str:
