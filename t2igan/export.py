@@ -80,7 +80,9 @@ def shareable(source: str | Path) -> tuple[Header, Tensors]:
 def _generator(header: Header, tensors: Tensors, counters: dict, *, source: str) -> tuple[Header, Tensors]:
     recipe = header.recipe
     resolution = recipe["stages"][header.progress["stage"]]["resolution"]
-    conditioner, carried = _conditioner(recipe["conditioner"], source=source)
+    conditioner, carried = header.conditioner, part(tensors, "T_ema")  # where G's text encoder was trained
+    if not carried:
+        conditioner, carried = _conditioner(recipe["conditioner"], source=source)
     shared = Header(
         "generator",
         config=recipe["generator"] | {"resolution": resolution},

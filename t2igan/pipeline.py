@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from t2igan import checkpoint, images, rng
-from t2igan.checkpoint import Header, part
+from t2igan.checkpoint import Header, part, with_prefix
 from t2igan.decode import decode_json
 from t2igan.errors import CheckpointError, UsageError
 from t2igan.models import build_generator
@@ -56,7 +56,7 @@ class TextToImage:
             WeightsError: if its text encoder is not on this machine.
         """
         name = DEFAULT_MODEL if path is None else path
-        header, tensors = _read(name)
+        header, tensors = _read(name, weights)
         prefix = {"ema": "G_ema", "raw": "G"}[weights]
         own = part(tensors, prefix)
         if not own:
@@ -133,16 +133,19 @@ def load(path: str | Path | None = None, *, device: str | torch.device = "cpu") 
     return TextToImage.from_checkpoint(path, device=device)
 
 
-def _read(name: str | Path) -> tuple[Header, dict[str, Tensor]]:
+def _read(name: str | Path, weights: Weights) -> tuple[Header, dict[str, Tensor]]:
     header = checkpoint.read_header(name)
-    if header.kind == "state" and header.recipe.get("task", "gan") == "gan":
-        header, tensors = checkpoint.read(name, kind="state")
-        stage = header.recipe["stages"][header.progress["stage"]]
-        config = {**header.recipe["generator"], "resolution": stage["resolution"]}
-        return Header(
-            "generator", config, header.recipe["conditioner"], header.recipe, header.progress
-        ), tensors
-    return checkpoint.read(name, kind="generator")
+    if header.kind != "state" or header.recipe.get("task", "gan") != "gan":
+        return checkpoint.read(name, kind="generator")
+    header, tensors = checkpoint.read(name, kind="state")
+    recipe = header.recipe
+    config = {**recipe["generator"], "resolution": recipe["stages"][header.progress["stage"]]["resolution"]}
+    conditioner = header.conditioner or recipe["conditioner"]  # its own where G's text encoder was trained
+    tower = part(tensors, {"ema": "T_ema", "raw": "T"}[weights])
+    return (
+        Header("generator", config, conditioner, recipe, header.progress),
+        {**tensors, **with_prefix("conditioner", tower)},
+    )
 
 
 def _check(prompts: Sequence[str], seeds: Sequence[int], psi: float) -> None:

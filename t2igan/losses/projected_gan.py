@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from t2igan.losses.adversarial import hinge_fake, hinge_generator, hinge_real, spherical_distance
 from t2igan.losses.base import Phase, Scores, StepInputs
 from t2igan.losses.config import ProjectedGANConfig
-from t2igan.models.common.projected import CROP_COIN, NUM_UNIFORMS
+from t2igan.models.common.projected import CROP_COIN
 from t2igan.ops.blur import blur_sigma, gaussian_blur
 from t2igan.types import Condition
 
@@ -24,8 +24,6 @@ Guide = Callable[[Tensor], Tensor]  # images in [0, 1] -> embeddings [N, D] in t
 
 class ProjectedGANLoss:
     """Phases D and G; with `shared_fakes` G first, whose images and features D then takes over."""
-
-    num_uniforms = 2 * NUM_UNIFORMS  # one set for generated, one for real images
 
     def __init__(
         self,
@@ -40,6 +38,7 @@ class ProjectedGANLoss:
         self.D: Any = networks["D"]
         self.T: Any = networks.get("T")  # the text encoder that only G reads, once one has been trained
         self.guide = guide
+        self.num_uniforms = 2 * self.D.num_uniforms  # one set for generated, one for real images
         self.scores = Scores()
         d_phase = Phase("D", "D", self.d_loss, draw="shared" if config.shared_fakes else "D")
         g_phase = Phase("G", trains, self.g_loss, draw="shared" if config.shared_fakes else "G")
@@ -100,7 +99,8 @@ class ProjectedGANLoss:
         return Condition(embed=F.normalize(self.T(c.ids).float(), dim=1))
 
     def _features(self, img: Tensor, inputs: StepInputs, *, of_real: bool = False) -> list[Tensor]:
-        u = inputs.u[:, NUM_UNIFORMS:].clone() if of_real else inputs.u[:, :NUM_UNIFORMS].clone()
+        half = self.D.num_uniforms
+        u = inputs.u[:, half:].clone() if of_real else inputs.u[:, :half].clone()
         u[:, CROP_COIN] = inputs.coin  # real and generated images are both cropped, or neither (spec D13)
         sigma = blur_sigma(self.config.blur_init_sigma, self.config.blur_fade_kimg, inputs.nimg)
         return self.D.features(gaussian_blur(img, sigma), u)

@@ -38,6 +38,9 @@ class ProjectedConfig(Config):
         "color,translation,cutout"
     )
     """DiffAugment policy for everything that D sees."""
+    feature_drop: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the frozen network's channels that each image loses on their way to the heads: augmentation in feature
+    space, against heads that learn few pictures by heart. 0 is official."""
     p_crop: float = Field(default=0.5, ge=0, le=1)
     """Chance that an image larger than the backbone's input is cropped rather than resized."""
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from torch import Tensor
 
@@ -44,7 +46,10 @@ def save_state(state: TrainState, recipe: GanRecipe | EncoderRecipe, path: Path)
     for name, ema in state.ema.items():
         tensors |= with_prefix(f"{name}_ema", ema.network.state_dict())
     progress = {key: getattr(state, key) for key in COUNTERS}
-    checkpoint.save(path, tensors, Header("state", recipe=json.loads(to_json(recipe)), progress=progress))
+    header = Header("state", recipe=json.loads(to_json(recipe)), progress=progress)
+    if "T" in state.networks:  # whoever samples from a state finds in it how the trained tower is built
+        header = replace(header, conditioner=_carrying(state))
+    checkpoint.save(path, tensors, header)
 
 
 def load_state(state: TrainState, path: Path) -> None:
@@ -97,20 +102,24 @@ def own_tensors(state: TrainState, name: str, tensors: dict[str, Tensor]) -> dic
 def save_generator(state: TrainState, recipe: GanRecipe, path: Path) -> None:
     """Write the averaged generator, with its text tower where nobody else could fetch that."""
     tensors = with_prefix("G_ema", state.ema["G"].network.state_dict())
-    conditioner = state.conditioner
-    section, tower = conditioner.config, conditioner.weights()
+    section, tower = json.loads(to_json(state.conditioner.config)), state.conditioner.weights()
     if "T" in state.ema:
-        assert isinstance(conditioner, TrainableConditioner)
-        section, tower = conditioner.carrying, state.ema["T"].network.state_dict()
+        section, tower = _carrying(state), state.ema["T"].network.state_dict()
     tensors |= with_prefix("conditioner", tower)
     header = Header(
         "generator",
         config=json.loads(to_json(at_stage(recipe, state.stage).generator)),
-        conditioner=json.loads(to_json(section)),
+        conditioner=section,
         recipe=json.loads(to_json(recipe)),
         progress={"nimg": state.nimg, "step": state.step, "psi": recipe.samples.psi},
     )
     checkpoint.save(path, tensors, header)
+
+
+def _carrying(state: TrainState) -> dict[str, Any]:
+    """The conditioner's section for a file that carries its tower."""
+    assert isinstance(state.conditioner, TrainableConditioner)
+    return json.loads(to_json(state.conditioner.carrying))
 
 
 def save_encoder(state: TrainState, recipe: EncoderRecipe, path: Path) -> None:

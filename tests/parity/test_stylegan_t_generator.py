@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
-from stylegan_t_fixtures import below, error, grad_norm_error, load_case
+from stylegan_t_fixtures import FOLDER, below, error, grad_norm_error, load_case
 
 from t2igan.convert.stylegan_t import load_generator
 from t2igan.models import build_generator
 from t2igan.models.common.mapping import Mapping
 from t2igan.models.stylegan_t.config import StyleGANTConfig
 from t2igan.models.stylegan_t.fourier import FourierInput
+from t2igan.models.stylegan_t.generator import Generator
 from t2igan.models.stylegan_t.layers import SynthesisLayer, ToRGB
 from t2igan.models.stylegan_t.synthesis import Synthesis
 from t2igan.ops.modulated_conv import modulated_conv2d
@@ -198,3 +201,12 @@ def test_parameter_count_is_the_official_one(config, count, num_ws):
         generator = build_generator(config)
     assert sum(p.numel() for p in generator.parameters()) == count
     assert generator.num_ws == num_ws
+
+
+@pytest.mark.parametrize(("mode", "freeze_up_to"), [("all", None), ("freeze64", 64)])
+def test_the_trained_parameters_are_those_of_the_official_train_modes(mode: str, freeze_up_to: int | None):
+    official = json.loads((FOLDER / "trainable_params.json").read_text())[mode]["trainable"]
+    config = StyleGANTConfig(
+        z_dim=8, c_dim=8, resolution=128, channel_base=4096, channel_max=32, num_res_blocks=1
+    )
+    assert set(Generator(config).trainable_names(freeze_up_to)) == set(official)

@@ -9,13 +9,16 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from t2igan.features import Backbone, build_backbone
+from t2igan.models.common.feature_drop import drop_channels
 from t2igan.models.common.heads import Head
 from t2igan.models.config import ProjectedConfig
 from t2igan.ops import diffaug
 from t2igan.types import Condition
 
 CROP_COIN = diffaug.NUM_UNIFORMS  # column of u
-NUM_UNIFORMS = CROP_COIN + 3  # the coin, then the crop's place (y, x)
+NUM_UNIFORMS = (
+    CROP_COIN + 3
+)  # the coin, then the crop's place (y, x); one more drops features where a config asks for it
 Box = tuple[int, int, int, int]  # top, left, height, width
 
 
@@ -48,6 +51,11 @@ class ProjectedDiscriminator(nn.Module):
             for channels in self.backbone.channels
         )
 
+    @property
+    def num_uniforms(self) -> int:
+        """How many uniform numbers `features` reads of each image."""
+        return NUM_UNIFORMS + bool(self.config.feature_drop)
+
     def train(self, mode: bool = True) -> ProjectedDiscriminator:
         """Set the heads' mode; the frozen network stays in evaluation mode."""
         super().train(mode)
@@ -72,9 +80,9 @@ class ProjectedDiscriminator(nn.Module):
 
         Args:
             img: [N, 3, R, R] in [-1, 1]; gradient flows through.
-            u: [N, 10] uniform numbers in [0, 1): 7 for diff_augment; one coin for cropping, read from row 0 (give real
-                and fake, and all pieces of a batch, the same one); 2 for each sample's crop. None = no augmentation and
-                no random crop.
+            u: [N, num_uniforms] uniform numbers in [0, 1): 7 for diff_augment; one coin for cropping, read from row 0 (give
+                real and fake, and all pieces of a batch, the same one); 2 for each sample's crop; one for dropped
+                features. None = no augmentation and no random crop.
             crop_box: crop every image to this box instead; (top, left, height, width).
 
         Returns:
@@ -82,8 +90,10 @@ class ProjectedDiscriminator(nn.Module):
         """
         if u is not None:
             img = diffaug.diff_augment(img, u[:, :CROP_COIN], self.config.augment)
-        img = self._fit((img + 1) / 2, u, crop_box)
-        return self.backbone(img)
+        maps = self.backbone(self._fit((img + 1) / 2, u, crop_box))
+        if u is None or not self.config.feature_drop:
+            return maps
+        return drop_channels(maps, u[:, NUM_UNIFORMS], self.config.feature_drop)
 
     def project(self, features: list[Tensor]) -> list[Tensor]:
         """Feature maps -> [N, cmap_dim, L] projections, one a head; the same for all captions."""
