@@ -37,6 +37,7 @@ _OS_ADVICE = {
 class _Commands(LazyGroup):
     table: ClassVar[dict[str, tuple[str, str]]] = {
         "demo": ("t2igan.cli.demo:command", "See it all: data, training, pictures, scores, a report."),
+        "init": ("t2igan.cli.init:command", "Look into your own data, and write a recipe for it."),
         "train": ("t2igan.cli.train:command", "Train a recipe, or go on with its run."),
         "status": ("t2igan.cli.status:command", "Say how runs stand."),
         "plot": ("t2igan.cli.plot:command", "Draw the curves of a run."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import warnings
+from typing import IO
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -23,6 +24,25 @@ class BadSampleError(Exception):
         self.detail = detail
 
 
+def read_header(file: IO[bytes], *, max_pixels: int) -> Image.Image:
+    """Open a JPEG, PNG or WebP file without decoding a pixel.
+
+    Raises:
+        BadSampleError: if the header promises more than `max_pixels` pixels, or is of another kind of file.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # judged by max_pixels instead
+            picture = Image.open(file, formats=FORMATS)
+    except Image.DecompressionBombError as error:
+        raise BadSampleError("too many pixels", str(error)) from error
+    except Exception as error:  # decoders raise almost anything on hostile bytes
+        raise BadSampleError("not a JPEG, PNG or WebP image", str(error)) from error
+    if picture.width * picture.height > max_pixels:
+        raise BadSampleError("too many pixels", f"{picture.width} x {picture.height}, at most {max_pixels}")
+    return picture
+
+
 def open_picture(data: bytes, *, max_pixels: int) -> Image.Image:
     """Open and fully decode JPEG, PNG or WebP bytes; of an animation, the first frame.
 
@@ -30,16 +50,7 @@ def open_picture(data: bytes, *, max_pixels: int) -> Image.Image:
         BadSampleError: if the header promises more than `max_pixels` pixels (nothing is decoded then), or the bytes
             are no whole image.
     """
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # judged by max_pixels instead
-            picture = Image.open(io.BytesIO(data), formats=FORMATS)
-    except Image.DecompressionBombError as error:
-        raise BadSampleError("too many pixels", str(error)) from error
-    except Exception as error:  # decoders raise almost anything on hostile bytes
-        raise BadSampleError("not a JPEG, PNG or WebP image", str(error)) from error
-    if picture.width * picture.height > max_pixels:
-        raise BadSampleError("too many pixels", f"{picture.width} x {picture.height}, at most {max_pixels}")
+    picture = read_header(io.BytesIO(data), max_pixels=max_pixels)
     try:
         picture.load()
     except Exception as error:  # the same

@@ -57,6 +57,15 @@ def decode(members: Mapping[str, bytes], *, resolution: int, max_pixels: int) ->
     return Decoded(center_crop(to_rgb(picture), resolution), captions, _labels(fields))
 
 
+def read_captions(members: Mapping[str, bytes]) -> tuple[str, ...]:
+    """The captions of one sample, at least one; its image is not looked at.
+
+    Raises:
+        BadSampleError: if every caption is missing or unreadable.
+    """
+    return _captions(members.get("txt", b""), _fields(members.get("json", b"{}")))
+
+
 def _fields(data: bytes) -> dict[str, Any]:
     try:
         fields = json.loads(data)
