@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import nn
 
 from t2igan.errors import WeightsError
@@ -53,7 +54,7 @@ def vision_transformer(**geometry: float) -> nn.Module:
 
 
 def open_clip_model(model: str, *, pretrained: str | None = None, quick_gelu: bool | None = None) -> Any:
-    """An open_clip model (image and text tower) on the CPU, in evaluation mode.
+    """An open_clip model (image and text tower) on the CPU, in evaluation mode; on the default device without weights.
 
     Args:
         model: open_clip's model name, or the path of a model-config JSON.
@@ -67,7 +68,8 @@ def open_clip_model(model: str, *, pretrained: str | None = None, quick_gelu: bo
     open_clip = _import("open_clip")
     name = _known_open_clip(open_clip, model)
     if pretrained is None:
-        return open_clip.create_model(name, force_quick_gelu=bool(quick_gelu)).eval()
+        place = torch.get_default_device()  # `with torch.device("meta")` builds without memory
+        return open_clip.create_model(name, force_quick_gelu=bool(quick_gelu), device=place).eval()
     tags = open_clip.list_pretrained_tags_by_model(name)
     file = pretrained if _is_file_name(pretrained) else None
     config = {} if file else open_clip.get_pretrained_cfg(name, pretrained)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -35,8 +36,12 @@ class ClipText:
         self._tokenizer = weights.open_clip_tokenizer(config.model)
         self._device = device
         self.context_length = int(self._tokenizer.context_length)
-        self.fingerprint = f"clip_text-{config.model}-{checkpoint.fingerprint(model.state_dict())}"
         self.dim = self(["a"]).embed.shape[1]  # pyright: ignore[reportOptionalMemberAccess]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Which model and weights; hashing them takes a second, and training never asks."""
+        return f"clip_text-{self.config.model}-{checkpoint.fingerprint(self._model.state_dict())}"
 
     @torch.no_grad()
     def __call__(self, captions: Sequence[str]) -> Condition:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from t2igan import weights
 from t2igan.features.config import SmallClipTowerConfig
@@ -26,19 +28,29 @@ def build_guide(config: ProjectedGANConfig, device: torch.device) -> Guide | Non
     return _open_clip_guide(config.guide, device)
 
 
-def _open_clip_guide(config: ClipGuidanceConfig, device: torch.device) -> Guide:
+def _open_clip_guide(config: ClipGuidanceConfig, device: torch.device) -> ClipGuide:
     model = weights.open_clip_model(config.model, pretrained=config.pretrained, quick_gelu=config.quick_gelu)
-    model.eval().requires_grad_(False).to(device)
-    mean = torch.tensor(CLIP_MEAN, device=device)[:, None, None]
-    std = torch.tensor(CLIP_STD, device=device)[:, None, None]
-    size = model.visual.image_size
-    side = size[0] if isinstance(size, tuple) else int(size)
+    return ClipGuide(model.visual).eval().requires_grad_(False).to(device)
 
-    def embed(images: Tensor) -> Tensor:
-        images = F.interpolate(_random_crop(images), size=(side, side), mode="area")
-        return model.encode_image((images - mean) / std)
 
-    return embed
+class ClipGuide(nn.Module):
+    """An open_clip image tower with its crop, resize and normalisation; the text tower is not kept."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, visual: Any) -> None:
+        super().__init__()
+        self.visual = visual
+        size = visual.image_size
+        self.side = size[0] if isinstance(size, tuple) else int(size)
+        self.register_buffer("mean", torch.tensor(CLIP_MEAN)[:, None, None])
+        self.register_buffer("std", torch.tensor(CLIP_STD)[:, None, None])
+
+    def forward(self, images: Tensor) -> Tensor:
+        """[N, 3, R, R] in [0, 1] -> [N, D], not normalised."""
+        images = F.interpolate(_random_crop(images), size=(self.side, self.side), mode="area")
+        return self.visual((images - self.mean) / self.std)
 
 
 def _random_crop(images: Tensor) -> Tensor:

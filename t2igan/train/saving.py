@@ -37,7 +37,16 @@ def numbered_files(folder: Path) -> list[Path]:
 
 
 def save_state(state: TrainState, recipe: GanRecipe | EncoderRecipe, path: Path) -> None:
-    """Write everything that a resumed run needs; a frozen backbone is left out, as its name is in the recipe."""
+    """Write everything that a resumed run needs."""
+    progress = {key: getattr(state, key) for key in COUNTERS}
+    header = Header("state", recipe=json.loads(to_json(recipe)), progress=progress)
+    if "T" in state.networks:  # whoever samples from a state finds in it how the trained tower is built
+        header = replace(header, conditioner=_carrying(state))
+    checkpoint.save(path, state_tensors(state), header)
+
+
+def state_tensors(state: TrainState) -> dict[str, Tensor]:
+    """The tensors of a state's file; a frozen backbone is left out, as its name is in the recipe."""
     tensors: dict[str, Tensor] = {}
     for name, network in state.networks.items():
         tensors |= with_prefix(name, own_tensors(state, name, network.state_dict()))
@@ -45,11 +54,7 @@ def save_state(state: TrainState, recipe: GanRecipe | EncoderRecipe, path: Path)
         tensors |= with_prefix(f"optim.{name}", optimizer_tensors(optimizer, state.params[name]))
     for name, ema in state.ema.items():
         tensors |= with_prefix(f"{name}_ema", ema.network.state_dict())
-    progress = {key: getattr(state, key) for key in COUNTERS}
-    header = Header("state", recipe=json.loads(to_json(recipe)), progress=progress)
-    if "T" in state.networks:  # whoever samples from a state finds in it how the trained tower is built
-        header = replace(header, conditioner=_carrying(state))
-    checkpoint.save(path, tensors, header)
+    return tensors
 
 
 def load_state(state: TrainState, path: Path) -> None:
@@ -101,11 +106,8 @@ def own_tensors(state: TrainState, name: str, tensors: dict[str, Tensor]) -> dic
 
 def save_generator(state: TrainState, recipe: GanRecipe, path: Path) -> None:
     """Write the averaged generator, with its text tower where nobody else could fetch that."""
-    tensors = with_prefix("G_ema", state.ema["G"].network.state_dict())
-    section, tower = json.loads(to_json(state.conditioner.config)), state.conditioner.weights()
-    if "T" in state.ema:
-        section, tower = _carrying(state), state.ema["T"].network.state_dict()
-    tensors |= with_prefix("conditioner", tower)
+    has_tower = "T" in state.ema
+    section = _carrying(state) if has_tower else json.loads(to_json(state.conditioner.config))
     header = Header(
         "generator",
         config=json.loads(to_json(at_stage(recipe, state.stage).generator)),
@@ -113,7 +115,15 @@ def save_generator(state: TrainState, recipe: GanRecipe, path: Path) -> None:
         recipe=json.loads(to_json(recipe)),
         progress={"nimg": state.nimg, "step": state.step, "psi": recipe.samples.psi},
     )
-    checkpoint.save(path, tensors, header)
+    checkpoint.save(path, snapshot_tensors(state), header)
+
+
+def snapshot_tensors(state: TrainState) -> dict[str, Tensor]:
+    """The tensors of a snapshot's file: of an encoder, or of the averaged generator and what it needs to read text."""
+    if "E" in state.networks:
+        return with_prefix("E", state.networks["E"].state_dict())
+    tower = state.ema["T"].network.state_dict() if "T" in state.ema else state.conditioner.weights()
+    return with_prefix("G_ema", state.ema["G"].network.state_dict()) | with_prefix("conditioner", tower)
 
 
 def _carrying(state: TrainState) -> dict[str, Any]:
@@ -130,4 +140,4 @@ def save_encoder(state: TrainState, recipe: EncoderRecipe, path: Path) -> None:
         recipe=json.loads(to_json(recipe)),
         progress={"nimg": state.nimg, "step": state.step},
     )
-    checkpoint.save(path, with_prefix("E", state.networks["E"].state_dict()), header)
+    checkpoint.save(path, snapshot_tensors(state), header)

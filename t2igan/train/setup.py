@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import torch
 from torch import nn
 
 from t2igan import dist, rng
 from t2igan.losses import LOSSES
 from t2igan.losses.base import Loss, Phase, PhaseModule
+from t2igan.losses.projected_gan import Guide
 from t2igan.models import build_discriminator, build_generator
 from t2igan.models.encoders import build_encoder
 from t2igan.recipe.schema import AdamConfig, EncoderRecipe, GanRecipe, TrainConfig
@@ -24,33 +28,66 @@ from t2igan.types import Conditioner, TrainableConditioner
 AVERAGED = ("G", "T")  # networks that have an average: what is sampled and shared
 
 
-def setup_gan(recipe: GanRecipe, stage: int, device: torch.device) -> TrainState:
-    """Everything for stage number `stage` of a GAN, with fresh weights.
+@dataclass(frozen=True)
+class GanParts:
+    """What a stage of a GAN is put together from."""
 
-    Networks are G, D and, from the first stage on that trains the text encoder, T.
+    networks: dict[str, nn.Module]  # G, D and, from the first stage on that trains the text encoder, T
+    conditioner: Conditioner
+    guide: Guide | None
+
+
+def setup_gan(recipe: GanRecipe, stage: int, device: torch.device) -> TrainState:
+    """Everything for stage number `stage` of a GAN, with fresh weights."""
+    return assemble_gan(recipe, stage, gan_parts(recipe, stage, device), device)
+
+
+def gan_parts(recipe: GanRecipe, stage: int, device: torch.device) -> GanParts:
+    """The networks of a stage, with fresh weights where they train.
+
+    Raises:
+        WeightsError: if a frozen network's weights are not on this machine.
     """
-    here, config = at_stage(recipe, stage), recipe.stages[stage]
+    here = at_stage(recipe, stage)
     _seed_weights(recipe.train)
     conditioner = build_conditioner(recipe.conditioner, device=device)
-    G = build_generator(here.generator)
-    networks = {"G": G, "D": build_discriminator(here.discriminator)}
+    networks = {"G": build_generator(here.generator), "D": build_discriminator(here.discriminator)}
     if has_text_encoder(recipe, stage):
         assert isinstance(conditioner, TrainableConditioner)
         networks["T"] = conditioner.tower()
     for network in networks.values():
         network.to(device, memory_format=torch.channels_last).train()
+    return GanParts(networks, conditioner, build_guide(here.loss, device))
+
+
+def assemble_gan(recipe: GanRecipe, stage: int, parts: GanParts, device: torch.device) -> TrainState:
+    """Loss, optimisers and averages around the networks of a stage."""
+    here, config = at_stage(recipe, stage), recipe.stages[stage]
+    G: Any = parts.networks["G"]
     trains = "T" if config.trains == "text_encoder" else "G"
-    guide = build_guide(here.loss, device)
-    loss = LOSSES[here.loss.kind](here.loss, networks, guide=guide, trains=trains)
+    loss = LOSSES[here.loss.kind](here.loss, parts.networks, guide=parts.guide, trains=trains)
     adams = {trains: getattr(recipe.optim, trains), "D": recipe.optim.D}
     names = {"G": set(G.trainable_names(config.freeze_up_to))} if trains == "G" else {}
-    return _state(here.train, networks, loss, adams, conditioner, device, names=names, size=config.resolution)
+    return _state(
+        here.train,
+        parts.networks,
+        loss,
+        adams,
+        parts.conditioner,
+        device,
+        names=names,
+        size=config.resolution,
+    )
 
 
 def setup_encoder(recipe: EncoderRecipe, device: torch.device) -> TrainState:
     """Everything for a supervised network, with fresh weights."""
     _seed_weights(recipe.train)
-    network = build_encoder(recipe.encoder).to(device).train()
+    return assemble_encoder(recipe, build_encoder(recipe.encoder).to(device).train(), device)
+
+
+def assemble_encoder(recipe: EncoderRecipe, network: nn.Module, device: torch.device) -> TrainState:
+    """Loss and optimiser around a supervised network."""
     loss = LOSSES[recipe.loss.kind](recipe.loss, {"E": network})
     conditioner = TokenIds(getattr(network, "tokenizer", None), device)
     size = recipe.encoder.image_size
