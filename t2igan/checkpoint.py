@@ -117,8 +117,8 @@ def read_header(path: str | Path) -> Header:
     meta, _ = _raw_header(path)
     if "t2igan.format" not in meta:
         raise CheckpointError(
-            f"{path}: a safetensors file, but not made by t2igan. Foreign StyleGAN-T tensors load in Python with "
-            f"t2igan.convert.stylegan_t.load_generator."
+            f"{path}: a safetensors file, but not made by t2igan. Foreign StyleGAN-T weights become one with "
+            f"t2igan model convert stylegan-t FILE --out M.safetensors."
         )
     fmt = meta["t2igan.format"]
     if not fmt.isdecimal() or int(fmt) > FORMAT:
@@ -217,6 +217,16 @@ def load_strictly(module: Any, tensors: Mapping[str, Tensor], *, source: str) ->
     Raises:
         CheckpointError: naming `source` and the tensors.
     """
+    check_fit(module, tensors, source=source)
+    module.load_state_dict(dict(tensors))
+
+
+def check_fit(module: Any, tensors: Mapping[str, Tensor], *, source: str) -> None:
+    """Refuse a state dict that `load_strictly` would refuse, and load nothing; the module may be on the meta device.
+
+    Raises:
+        CheckpointError: naming `source` and the tensors.
+    """
     own = module.state_dict()
     missing = [k for k in own if k not in tensors]
     extra = [k for k in tensors if k not in own]
@@ -228,4 +238,3 @@ def load_strictly(module: Any, tensors: Mapping[str, Tensor], *, source: str) ->
             if keys
         )
         raise CheckpointError(f"{source}: tensors do not fit the network that its header describes: {found}.")
-    module.load_state_dict(dict(tensors))

@@ -1,1 +1,1 @@
-"""Foreign formats -> our networks, one module each. No foreign code is run, and nothing is unpickled."""
+"""Foreign formats -> our networks, one module each. No foreign code is run, and pickles only go through safe_pickle."""

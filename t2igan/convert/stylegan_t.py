@@ -1,4 +1,4 @@
-"""Official StyleGAN-T tensors -> our networks. Not: reading files; official pickles must be unpacked elsewhere first.
+"""Official StyleGAN-T tensors -> our networks. Not: reading files, which is stylegan_t_file.py's.
 
 Sizes and depths come from the tensors; `meta` only tells what they cannot: attention heads, taps, virtual batch.
 Networks come in evaluation mode and with the official settings (updates per call, text gain 1).
@@ -45,7 +45,10 @@ def load_generator(tensors: Tensors, meta: Mapping[str, Any]) -> Generator:
     """
     tensors = {k: v for k, v in _official(tensors).items() if not k.startswith(TEXT_TOWER)}
     _check_filters(tensors)
-    generator = Generator(_generator_config(tensors, meta))
+    config = _generator_config(tensors, meta)
+    with torch.device("meta"):  # before any memory is taken: the sizes come from a file that may be hostile
+        checkpoint.check_fit(Generator(config), tensors, source="StyleGAN-T generator")
+    generator = Generator(config)
     checkpoint.load_strictly(generator, tensors, source="StyleGAN-T generator")
     return generator.eval()
 
@@ -95,7 +98,7 @@ def load_head(tensors: Tensors, meta: Mapping[str, Any]) -> Head:
 
 
 def _generator_config(tensors: Tensors, meta: Mapping[str, Any]) -> StyleGANTConfig:
-    resolution = max((int(m[1]) for m in _matches(tensors, r"synthesis\.b(\d+)\.")), default=0)
+    resolution = max((int(m[1]) for m in _matches(tensors, r"synthesis\.b(\d{1,5})\.")), default=0)
     if resolution < 8 or resolution & (resolution - 1):
         raise CheckpointError(f"StyleGAN-T generator: no blocks synthesis.b8 ... in {len(tensors)} tensors.")
     channels = {r: _get(tensors, f"synthesis.b{r}.torgb.weight").shape[1] for r in _doublings(resolution)}
@@ -183,6 +186,9 @@ def _check_filters(tensors: Tensors) -> None:
 
 
 def _get(tensors: Tensors, name: str) -> Tensor:
+    """A weight, which has two dimensions or more."""
+    if name in tensors and tensors[name].ndim < 2:
+        raise CheckpointError(f"{name}: shape {tuple(tensors[name].shape)}, but it should be a matrix.")
     if name not in tensors:
         raise CheckpointError(
             f"{name} is missing; found {len(tensors)} tensors: {', '.join(list(tensors)[:3])}, ..."
