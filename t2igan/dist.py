@@ -3,18 +3,77 @@
 from __future__ import annotations
 
 import os
+import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 
 import torch
 import torch.distributed as td
 from torch import Tensor, nn
+from torch.distributed.rendezvous import rendezvous
+
+from t2igan.errors import T2IGanError
+from t2igan.launch import world_size
+
+MEETING_S = 300.0  # until every process must be there: nodes of a cluster do not start at once
+# Of any exchange between ranks: rank 0 alone downloads weights and writes checkpoints while the others wait.
+EXCHANGE = timedelta(minutes=60)
 
 
-def init(device: torch.device) -> None:
-    """Join the process group that torchrun describes in the environment; do nothing outside torchrun."""
-    if int(os.environ.get("WORLD_SIZE", "1")) > 1 and not td.is_initialized():
-        td.init_process_group("nccl" if device.type == "cuda" else "gloo")
+def init(device: torch.device, *, patience_s: float = MEETING_S) -> None:
+    """Join the process group that the environment describes in torchrun's variables; do nothing without them.
+
+    Args:
+        device: where this process computes; a CUDA device becomes the current one.
+        patience_s: how long to wait for the other processes.
+
+    Raises:
+        T2IGanError: if they do not meet.
+    """
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    if world_size(os.environ) == 1 or td.is_initialized():
+        return
+    try:
+        _wait_for_master(patience_s)
+        store, rank, world = next(rendezvous("env://", timeout=timedelta(seconds=patience_s)))
+        td.init_process_group(
+            "nccl" if device.type == "cuda" else "gloo",
+            store=store,
+            rank=rank,
+            world_size=world,
+            timeout=EXCHANGE,
+            device_id=device if device.type == "cuda" else None,
+        )
+    except (KeyError, ValueError, RuntimeError, OSError) as error:
+        raise T2IGanError(_missed(error)) from error
+
+
+def _wait_for_master(patience_s: float) -> None:
+    """Return once rank 0 listens; torch's own attempts fill the terminal with stack traces."""
+    host, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
+    deadline = time.monotonic() + patience_s
+    while os.environ["RANK"] != "0":
+        try:
+            socket.create_connection((host, port), timeout=5).close()
+            return
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(min(1.0, patience_s / 10))
+
+
+def _missed(error: Exception) -> str:
+    """One line on a meeting that failed."""
+    names = ("RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")
+    rank, world, host, port = (os.environ.get(name, "?") for name in names)
+    why = (str(error).splitlines() or [type(error).__name__])[0].rstrip(".")
+    return (
+        f"process {rank} of {world} did not meet the others at {host}:{port} ({why}). Start all {world} with the same "
+        f"MASTER_ADDR and MASTER_PORT, which every machine can reach and nobody else uses; torchrun and srun see to that."
+    )
 
 
 def rank() -> int:

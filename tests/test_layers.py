@@ -11,7 +11,7 @@ import t2igan
 
 PACKAGE = Path(t2igan.__file__).parent
 ROWS = (
-    {"errors"},
+    {"errors", "launch"},
     {"config", "registry", "decode", "encode", "types", "dist", "rng", "files", "lineplot"},
     {"configs"},  # the torch-free config.py of every package, together
     {"ops", "checkpoint", "images", "tiles", "weights", "report", "rasterplot", "runs"},

@@ -6,7 +6,7 @@ import os
 
 import torch
 
-from t2igan import dist
+from t2igan import dist, launch
 from t2igan.errors import UsageError
 from t2igan.recipe.schema import TrainConfig
 from t2igan.train.memory import keep_freed_memory
@@ -16,18 +16,37 @@ def setup_machine(train: TrainConfig) -> torch.device:
     """Choose the device, join the process group, set CPU threads.
 
     Raises:
-        UsageError: if the processes cannot share a batch evenly.
+        UsageError: if the processes cannot share a batch evenly, or this one has no GPU of its own.
+        T2IGanError: if the processes do not meet.
     """
-    cuda = torch.cuda.is_available()
-    device = torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0"))) if cuda else torch.device("cpu")
+    launch.adopt_slurm(os.environ)
+    world = launch.world_size(os.environ)
+    if train.batch % world:  # all find out by themselves, before anyone waits for another
+        raise UsageError(f"train.batch {train.batch} cannot be shared evenly by {world} processes.")
+    num_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    device = own_device(launch.local_rank(os.environ), num_gpus)
     dist.init(device)
     if device.type == "cpu":
         keep_freed_memory()
     if train.threads is not None and device.type == "cpu":
         torch.set_num_threads(train.threads)
-    if train.batch % dist.world():
-        raise UsageError(f"train.batch {train.batch} cannot be shared evenly by {dist.world()} processes.")
     return device
+
+
+def own_device(local_rank: int, num_gpus: int) -> torch.device:
+    """The GPU of the process with this number on its machine; the CPU where there is no GPU at all.
+
+    Raises:
+        UsageError: if more processes than GPUs were started.
+    """
+    if num_gpus == 0:
+        return torch.device("cpu")
+    if local_rank >= num_gpus:
+        raise UsageError(
+            f"LOCAL_RANK {local_rank}, but this machine shows {num_gpus} GPUs (CUDA_VISIBLE_DEVICES="
+            f"{os.environ.get('CUDA_VISIBLE_DEVICES', 'unset')}). Start at most {num_gpus} processes on it."
+        )
+    return torch.device("cuda", local_rank)
 
 
 def autocast_dtype(train: TrainConfig, device: torch.device) -> torch.dtype:
