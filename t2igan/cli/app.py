@@ -46,7 +46,7 @@ class _Commands(LazyGroup):
         "eval": ("t2igan.cli.evaluate:app", "Measure how good a model's images are."),
         "data": ("t2igan.cli.data:app", "Make and import training data."),
         "recipe": ("t2igan.cli.recipe:app", "List, show and check recipes."),
-        "model": ("t2igan.cli.model:app", "Look into and export checkpoints."),
+        "model": ("t2igan.cli.model:app", "Look into, export and convert checkpoints."),
         "bench": ("t2igan.cli.bench:app", "Measure speed and memory."),
         "doctor": ("t2igan.cli.doctor:command", "Say what this machine can run, and what is missing."),
     }

@@ -8,7 +8,10 @@ from typing import Annotated, Any
 
 import typer
 
-app = typer.Typer(help="Look into and export checkpoints.", no_args_is_help=True)
+from t2igan.cli import convert
+
+app = typer.Typer(help="Look into, export and convert checkpoints.", no_args_is_help=True)
+app.add_typer(convert.app, name="convert")
 
 
 @app.command()

@@ -40,13 +40,20 @@ def commands() -> Iterator[Command]:
     for name, (target, _) in _Commands.table.items():
         module, _, attribute = target.partition(":")
         found = getattr(importlib.import_module(module), attribute)
-        if not isinstance(found, typer.Typer):
+        if isinstance(found, typer.Typer):
+            yield from _group(name, found)
+        else:
             yield Command(name, found)
-            continue
-        for registered in found.registered_commands:
-            assert registered.callback is not None
-            word = registered.name or registered.callback.__name__.replace("_", "-")
-            yield Command(f"{name} {word}", registered.callback)
+
+
+def _group(words: str, group: typer.Typer) -> Iterator[Command]:
+    for registered in group.registered_commands:
+        assert registered.callback is not None
+        word = registered.name or registered.callback.__name__.replace("_", "-")
+        yield Command(f"{words} {word}", registered.callback)
+    for nested in group.registered_groups:
+        assert nested.typer_instance is not None
+        yield from _group(f"{words} {nested.name}", nested.typer_instance)
 
 
 def reference() -> str:

@@ -1,0 +1,56 @@
+"""`t2igan model convert ...`: weights of other programs as checkpoints. Arguments in, one library call each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+app = typer.Typer(help="Turn weights of other programs into checkpoints.", no_args_is_help=True)
+
+
+@app.command("stylegan-t")
+def stylegan_t(
+    file: Annotated[
+        Path, typer.Argument(help="Official snapshot (.pkl), state dict (.pt), or .safetensors.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="File to write, ending in .safetensors.")],
+    weights: Annotated[
+        Literal["ema", "raw"],
+        typer.Option("--weights", help="Averaged, or as the optimiser left them."),
+    ] = "ema",
+    conditioner: Annotated[
+        str,
+        typer.Option("--conditioner", help="open_clip MODEL:TAG of the text encoder it was trained on."),
+    ] = "ViT-L-14:openai",
+    licence: Annotated[
+        str | None, typer.Option("--licence", help="Licence of the weights, stored in the file.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file of the same name.")] = False,
+) -> None:
+    """Convert a StyleGAN-T generator. Nothing in a pickle is run: only tensors are built, anything unexpected is refused.
+
+    Example: t2igan model convert stylegan-t network-snapshot.pkl --out mine.safetensors
+    """
+    from t2igan.convert.stylegan_t_file import LICENCE, convert
+
+    done = convert(
+        file,
+        out,
+        which=weights,
+        conditioner=conditioner,
+        licence=licence or LICENCE,
+        may_overwrite=overwrite,
+    )
+    config, text = done.header.config, done.header.conditioner
+    print(
+        f"{out}  generator, {config['resolution']} px, {weights} weights, {out.stat().st_size / 1e6:.2f} MB"
+    )
+    print(f"text encoder  {text['model']} {text['pretrained']}")
+    if done.num_text_tensors:
+        print(
+            f"left out  the text tower inside the file ({done.num_text_tensors} tensors), whose place the text encoder "
+            f"takes; if that tower was trained too, prompts are now read differently"
+        )
+    print(f"licence  converted weights keep their licence: {done.header.progress['licence']}")

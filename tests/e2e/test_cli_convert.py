@@ -1,0 +1,116 @@
+"""`t2igan model convert stylegan-t` as a shell sees it, from a pickled snapshot to pictures."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from t2igan import weights
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+REFERENCE = Path(__file__).parents[1] / "fixtures" / "stylegan_t" / "generator_32.safetensors"
+TEXT = {  # an open_clip config whose embeddings are as long as the reference generator's
+    "embed_dim": 24,
+    "vision_cfg": {"image_size": 16, "layers": 1, "width": 16, "head_width": 8, "patch_size": 8},
+    "text_cfg": {"context_length": 12, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 1},
+}
+
+
+@pytest.fixture
+def text_encoder(tmp_path: Path) -> str:
+    (tmp_path / "text.json").write_text(json.dumps(TEXT))
+    torch.manual_seed(0)
+    state = weights.open_clip_model(str(tmp_path / "text.json")).state_dict()
+    save_file(state, tmp_path / "text.safetensors")
+    return "text.json:./text.safetensors"
+
+
+def official() -> dict[str, torch.Tensor]:
+    with safe_open(str(REFERENCE), "pt") as file:
+        names = [key for key in file.keys() if key.startswith("weights/")]  # noqa: SIM118
+        return {name.removeprefix("weights/"): file.get_tensor(name) for name in names}
+
+
+def test_a_pickled_generator_is_converted_described_and_sampled(
+    t2igan: Run, tmp_path: Path, text_encoder: str
+):
+    tower = {"mapping.clip.model.logit_scale": torch.ones([])}
+    (tmp_path / "G.pkl").write_bytes(pickle.dumps({"G_ema": official() | tower}))
+    words = [
+        "model",
+        "convert",
+        "stylegan-t",
+        "G.pkl",
+        "--out",
+        "M.safetensors",
+        "--conditioner",
+        text_encoder,
+    ]
+    done = t2igan(*words)
+    assert (done.returncode, done.stderr) == (0, "")
+    first, encoder, left_out, licence = done.stdout.splitlines()
+    assert first.startswith("M.safetensors  generator, 32 px, ema weights, ")
+    assert encoder == "text encoder  text.json ./text.safetensors"
+    assert left_out.startswith("left out  the text tower inside the file (1 tensors)")
+    assert licence.startswith("licence  converted weights keep their licence: that of the source; ")
+    info = json.loads(t2igan("model", "info", "M.safetensors", "--json").stdout)
+    assert (info["kind"], info["network"]["resolution"], info["progress"]["source"]) == (
+        "generator",
+        32,
+        "G.pkl",
+    )
+    drawn = t2igan("sample", "a red circle", "--model", "M.safetensors", "--seeds", "0-1", "--out", "out")
+    assert (drawn.returncode, drawn.stderr) == (0, "")
+    assert len(list((tmp_path / "out").glob("*.png"))) == 2
+    again = t2igan(*words)
+    assert (again.returncode, again.stdout) == (2, "")
+    assert again.stderr == "error: M.safetensors: exists already. Choose another --out, or add --overwrite.\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "reason"),
+    [
+        ("hostile.pkl", b"\x80\x04\x8c\x02os\x8c\x06system\x93\x8c\x09touch ran\x85R.", "it mentions os.system, which"),
+        ("letter.pkl", b"Dear reader,\n", "no pickle, or a damaged one ("),
+        ("cut.pkl", pickle.dumps({"G_ema": {"w": 1}})[:-3], "no pickle, or a damaged one ("),
+        ("letter.safetensors", b"Dear reader,\n", "not a safetensors file, or cut short"),
+    ],
+    ids=["hostile", "letter", "cut", "letter as safetensors"],
+)  # fmt: skip
+def test_a_file_that_cannot_be_converted_gives_one_line(
+    t2igan: Run, tmp_path: Path, name: str, data: bytes, reason: str
+):
+    (tmp_path / name).write_bytes(data)
+    done = t2igan("model", "convert", "stylegan-t", name, "--out", "M.safetensors")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"error: {name}: {reason}")
+    assert len(done.stderr.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_help_names_the_formats_and_imports_no_torch():
+    code = """
+import sys
+from t2igan.cli.app import main
+assert main(["model", "convert", "--help"]) == 0
+assert main(["model", "convert", "stylegan-t", "--help"]) == 0
+assert "torch" not in sys.modules
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "stylegan-t" in done.stdout
+    assert "--conditioner" in done.stdout
+
+
+def test_convert_without_a_format_shows_its_help_as_a_usage_error(t2igan: Run):
+    done = t2igan("model", "convert")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("Usage: t2igan model convert")
