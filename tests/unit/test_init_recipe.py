@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from PIL import Image
 
 from t2igan.data.inspect import Inspection
@@ -18,7 +19,10 @@ from t2igan.init_recipe.findings import rows, warnings
 from t2igan.init_recipe.gan_text import gan_text
 from t2igan.init_recipe.policy import Machine, choose
 from t2igan.init_recipe.run import Report, init_recipe
+from t2igan.init_recipe.table import SIZES
 from t2igan.init_recipe.text import Case, quoted
+from t2igan.models import build_generator
+from t2igan.models.stylegan_t.config import StyleGANTConfig
 from t2igan.recipe.docs import SCHEMA_NAME
 from t2igan.recipe.load import load_recipe
 from t2igan.recipe.schema import EncoderRecipe, GanRecipe
@@ -139,6 +143,19 @@ def test_more_pictures_never_mean_a_smaller_model_or_a_shorter_run(machine: Mach
     for key in ("channel_base", "kimg", "clip_kimg", "clip_batch"):
         values = [getattr(plan, key) for plan in plans]
         assert values == sorted(values), key
+
+
+def test_the_parameters_that_the_table_names_are_those_of_its_generators():
+    for row in SIZES["cuda"]:
+        sizes = {
+            "channel_base": row.channel_base,
+            "channel_max": row.channel_max,
+            "num_res_blocks": row.num_res_blocks,
+        }
+        with torch.device("meta"):
+            network = build_generator(StyleGANTConfig(resolution=64, **sizes))
+        count = sum(p.numel() for p in network.parameters())
+        assert f"{count / 1e6:.0f} million parameters" in row.why
 
 
 def test_stages_split_the_images_and_end_at_the_resolution():
