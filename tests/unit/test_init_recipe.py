@@ -147,13 +147,11 @@ def test_more_pictures_never_mean_a_smaller_model_or_a_shorter_run(machine: Mach
 
 def test_the_parameters_that_the_table_names_are_those_of_its_generators():
     for row in SIZES["cuda"]:
-        sizes = {
-            "channel_base": row.channel_base,
-            "channel_max": row.channel_max,
-            "num_res_blocks": row.num_res_blocks,
-        }
+        config = StyleGANTConfig(
+            channel_base=row.channel_base, channel_max=row.channel_max, num_res_blocks=row.num_res_blocks
+        )
         with torch.device("meta"):
-            network = build_generator(StyleGANTConfig(resolution=64, **sizes))
+            network = build_generator(config)  # 64 px by default
         count = sum(p.numel() for p in network.parameters())
         assert f"{count / 1e6:.0f} million parameters" in row.why
 
