@@ -27,6 +27,8 @@ class RecipeError(T2IGanError):
 class DataError(T2IGanError):
     """Training or evaluation data that is missing, broken or hostile."""
 
+    exit_code = 4
+
 
 class CheckpointError(T2IGanError):
     """A file that is not a t2igan checkpoint, is truncated, or comes from a newer format."""
@@ -35,11 +37,9 @@ class CheckpointError(T2IGanError):
 class WeightsError(T2IGanError):
     """Frozen third-party weights (CLIP, DINO, Inception) that are not on this machine."""
 
-    exit_code = 3
-
 
 class TrainingError(T2IGanError):
-    """A run that cannot go on: too many non-finite steps in a row, a run folder that holds another recipe."""
+    """A run that cannot go on, as its numbers are no longer finite."""
 
     exit_code = 5
 

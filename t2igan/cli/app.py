@@ -1,6 +1,7 @@
 """The `t2igan` command: the table of sub-commands, and how errors are printed. Does no work itself.
 
-Exit codes: 0 done; 1 error, of data too; 2 usage or recipe; 3 weights missing; 5 training failed; 130 interrupted.
+Exit codes: 0 done; 1 error; 2 usage or recipe; 3 restart wanted (after SIGUSR1); 4 data; 5 training stopped by numbers
+that are not finite; 130 interrupted, once the run was saved.
 """
 
 from __future__ import annotations

@@ -23,7 +23,8 @@ _INTRO = """# Command reference
 Made by `python -m t2igan.cli.reference` from the commands themselves; edit their functions, not this page.
 
 `--help` after a command prints the same. Results go to stdout, progress and warnings to stderr. Exit codes: 0 done;
-1 error; 2 usage or recipe; 3 weights missing; 5 training failed; 130 interrupted.
+1 error; 2 usage or recipe; 3 restart wanted (after SIGUSR1); 4 data; 5 training stopped by numbers that are not finite;
+130 interrupted, once the run was saved.
 """
 _WORDS = {int: "integer", float: "number", str: "text", Path: "path", bool: "flag"}
 

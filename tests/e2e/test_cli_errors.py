@@ -135,8 +135,8 @@ def raise_it() -> None:
 @pytest.mark.parametrize(
     ("error", "code", "text"),
     [
-        (DataError("d.tar: cut short. Copy it again."), 1, "error: d.tar: cut short. Copy it again.\n"),
-        (WeightsError("no CLIP. Get it."), 3, "error: no CLIP. Get it.\n"),
+        (DataError("d.tar: cut short. Copy it again."), 4, "error: d.tar: cut short. Copy it again.\n"),
+        (WeightsError("no CLIP. Get it."), 1, "error: no CLIP. Get it.\n"),
         (RecipeError("a.yaml:1: x\na.yaml:2: y"), 2, "error: a.yaml:1: x\n       a.yaml:2: y\n"),
         (
             OSError(errno.ENOSPC, "No space left on device", "out/a.png"),

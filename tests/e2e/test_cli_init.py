@@ -81,11 +81,11 @@ def test_json_holds_the_findings_and_nothing_else_is_on_stdout(
 @pytest.mark.parametrize(
     ("words", "code", "line"),
     [
-        (["init", "nowhere"], 1, "error: nowhere: no such folder or file"),
+        (["init", "nowhere"], 4, "error: nowhere: no such folder or file"),
         (["init", "pictures", "-o", "run.txt"], 2, "error: run.txt: a recipe's file ends in .yaml"),
         (
             ["init", "pictures", "--resolution", "64", "--device", "cpu"],
-            1,
+            4,
             "error: pictures: no picture is 64 px",
         ),
         (
