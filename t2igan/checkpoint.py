@@ -203,10 +203,15 @@ def with_prefix(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]
 
 
 def fingerprint(tensors: Mapping[str, Tensor]) -> str:
-    """A short hash of names and values: the identity of a set of weights, whatever file carries them."""
+    """A short hash of names and values: the identity of a set of weights, whatever file carries them.
+
+    Tensors on the meta device have no values, and count by their names.
+    """
     digest = hashlib.sha256()
     for key in sorted(tensors):
         digest.update(key.encode())
+        if tensors[key].is_meta:
+            continue
         digest.update(tensors[key].detach().cpu().float().contiguous().numpy().tobytes())
     return digest.hexdigest()[:16]
 
