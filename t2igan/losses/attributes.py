@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from t2igan.losses.base import Phase, Scores, StepInputs
+from t2igan.losses.base import Outcome, Phase, Scores, StepInputs, mean
 from t2igan.losses.config import AttributesConfig
 
 
@@ -21,7 +21,7 @@ class AttributesLoss:
         self.config = config
         self.E: Any = networks["E"]
         self.scores = Scores()
-        self.phases = [Phase("attributes", "E", self.loss, draw="E")]
+        self.phases = [Phase("attributes", "E", self.judge, draw="E")]
 
     def before_step(self, nimg: int) -> None:
         """Nothing moves."""
@@ -29,15 +29,16 @@ class AttributesLoss:
     def after_step(self, z: Tensor) -> None:
         """Nothing moves."""
 
-    def loss(self, inputs: StepInputs) -> Tensor:
-        """[n] sum over attributes; a label of -1 does not count. `inputs.labels` is [N, A] in the judge's order."""
+    def judge(self, inputs: StepInputs) -> Outcome:
+        """Sum of cross-entropies over attributes; a label of -1 does not count. `inputs.labels` is [N, A] in the judge's order."""
         assert inputs.labels is not None
         _, logits = self.E(corrupt(inputs.real, inputs.u, noise=self.config.noise).add(1).div(2))
-        total = torch.zeros(len(inputs.real), device=inputs.real.device)
+        total, accuracies = torch.zeros(len(inputs.real), device=inputs.real.device), {}
         for (name, scores), truth in zip(logits.items(), inputs.labels.unbind(1), strict=True):
             total = total + F.cross_entropy(scores.float(), truth, ignore_index=-1, reduction="none")
-            self.scores.add(f"judge/{name}", (scores.argmax(1) == truth)[truth >= 0])
-        return total
+            # -1 is no class; the mean over the others without a mask, whose result would have any length
+            accuracies[f"judge/{name}"] = mean(scores.argmax(1) == truth) / mean(truth >= 0)
+        return Outcome(total, accuracies)
 
 
 def corrupt(img: Tensor, u: Tensor, *, noise: float) -> Tensor:

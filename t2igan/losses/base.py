@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import torch
@@ -25,10 +25,9 @@ class StepInputs:
     c_wrong: Condition  # of other images: each row's predecessor in the batch of all ranks
     z: Tensor  # [N, z_dim] normal
     u: Tensor  # [N, num_uniforms] in [0, 1): every other random number that the phase needs
-    coin: float  # one more, the same for all rows, micro-batches and ranks
-    nimg: int  # images seen before this step
+    coin: Tensor  # [] one more, the same for all rows, micro-batches and ranks
     labels: Tensor | None = None  # [N, A] int64
-    piece: int = 0  # which micro-batch of the step this is
+    kept: tuple[Tensor, ...] = ()  # what the phase before has kept of this micro-batch
 
     def split(self, size: int) -> list[StepInputs]:
         """Cut into consecutive micro-batches of at most `size` images."""
@@ -41,12 +40,19 @@ class StepInputs:
                 z=self.z[cut],
                 u=self.u[cut],
                 coin=self.coin,
-                nimg=self.nimg,
                 labels=None if self.labels is None else self.labels[cut],
-                piece=piece,
             )
-            for piece, cut in enumerate(cuts)
+            for cut in cuts
         ]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a phase computes of a micro-batch. It leaves everything else as it was, so that it can be compiled."""
+
+    loss: Tensor  # [n] per sample
+    scores: dict[str, Tensor] = field(default_factory=dict)  # [] numbers to be logged, see `mean`
+    kept: tuple[Tensor, ...] = ()  # for the next phase of the same micro-batch
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,7 @@ class Phase:
 
     name: str
     trains: str  # key of the network whose weights it trains
-    loss: Callable[[StepInputs], Tensor]  # [n] per sample
+    run: Callable[[StepInputs], Outcome]
     draw: str  # which noise of the step: phases with equal draws see equal z and u
 
 
@@ -65,11 +71,16 @@ class PhaseModule(nn.Module):
     def __init__(self, phase: Phase, network: nn.Module) -> None:
         super().__init__()
         self.network = network
-        self._loss = phase.loss
+        self._run = phase.run
 
-    def forward(self, inputs: StepInputs) -> Tensor:
-        """[n] loss per sample."""
-        return self._loss(inputs)
+    def forward(self, inputs: StepInputs) -> Outcome:
+        """The loss per sample, and what comes with it."""
+        return self._run(inputs)
+
+
+def mean(values: Tensor) -> Tensor:
+    """[] float32 mean of a score, without gradient."""
+    return values.detach().float().mean()
 
 
 class Scores:
@@ -79,11 +90,11 @@ class Scores:
         self._sums: dict[str, Tensor] = {}
         self._counts: dict[str, int] = defaultdict(int)
 
-    def add(self, name: str, values: Tensor) -> None:
-        """Add the mean of `values` to the running mean `name`."""
-        mean = values.detach().float().mean()
-        self._sums[name] = self._sums[name] + mean if name in self._sums else mean
-        self._counts[name] += 1
+    def add(self, scores: dict[str, Tensor]) -> None:
+        """Add one number [] to each running mean that is named."""
+        for name, value in scores.items():
+            self._sums[name] = self._sums[name] + value if name in self._sums else value
+            self._counts[name] += 1
 
     def read(self) -> dict[str, float]:
         """The means since the last read, and start anew."""
@@ -100,7 +111,7 @@ class Loss(Protocol):
     scores: Scores
 
     def before_step(self, nimg: int) -> None:
-        """Anything that moves once a step before its phases (spectral norm)."""
+        """Anything that moves once a step before its phases (spectral norm, blur)."""
         ...
 
     def after_step(self, z: Tensor) -> None:

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from t2igan.losses.base import Phase, Scores, StepInputs
+from t2igan.losses.base import Outcome, Phase, Scores, StepInputs, mean
 from t2igan.losses.config import ClipContrastiveConfig
 
 
@@ -21,7 +21,7 @@ class ClipContrastiveLoss:
         self.config = config
         self.E: Any = networks["E"]
         self.scores = Scores()
-        self.phases = [Phase("contrast", "E", self.loss, draw="E")]
+        self.phases = [Phase("contrast", "E", self.contrast, draw="E")]
 
     def before_step(self, nimg: int) -> None:
         """Nothing moves."""
@@ -29,8 +29,8 @@ class ClipContrastiveLoss:
     def after_step(self, z: Tensor) -> None:
         """Nothing moves."""
 
-    def loss(self, inputs: StepInputs) -> Tensor:
-        """[n] mean of both directions' cross-entropies; equal captions share their targets.
+    def contrast(self, inputs: StepInputs) -> Outcome:
+        """Mean of both directions' cross-entropies; equal captions share their targets.
 
         `inputs.c.ids` holds token ids [N, L].
         """
@@ -41,9 +41,9 @@ class ClipContrastiveLoss:
         scale = self.E.logit_scale.exp().clamp(max=self.config.max_logit_scale)
         logits = scale * image @ text.T
         targets = shared_targets(ids)
-        self.scores.add("clip/recall_at_1", targets.gather(1, logits.argmax(1, keepdim=True)).gt(0))
-        self.scores.add("clip/scale", scale)
-        return (soft_cross_entropy(logits, targets) + soft_cross_entropy(logits.T, targets)) / 2
+        hits = targets.gather(1, logits.argmax(1, keepdim=True)).gt(0)
+        loss = (soft_cross_entropy(logits, targets) + soft_cross_entropy(logits.T, targets)) / 2
+        return Outcome(loss, {"clip/recall_at_1": mean(hits), "clip/scale": mean(scale)})
 
 
 def shared_targets(ids: Tensor) -> Tensor:

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from t2igan.losses.adversarial import hinge_fake, hinge_generator, hinge_real, spherical_distance
-from t2igan.losses.base import Phase, Scores, StepInputs
+from t2igan.losses.base import Outcome, Phase, Scores, StepInputs, mean
 from t2igan.losses.config import ProjectedGANConfig
 from t2igan.models.common.projected import CROP_COIN
-from t2igan.ops.blur import blur_sigma, gaussian_blur
+from t2igan.ops.blur import blur_matrix, blur_sigma, blur_with
 from t2igan.types import Condition
 
 Guide = Callable[[Tensor], Tensor]  # images in [0, 1] -> embeddings [N, D] in the conditioner's space
@@ -40,51 +40,51 @@ class ProjectedGANLoss:
         self.guide = guide
         self.num_uniforms = 2 * self.D.num_uniforms  # one set for generated, one for real images
         self.scores = Scores()
-        d_phase = Phase("D", "D", self.d_loss, draw="shared" if config.shared_fakes else "D")
-        g_phase = Phase("G", trains, self.g_loss, draw="shared" if config.shared_fakes else "G")
+        self.blur: Tensor | None = None  # [R, R] of this step; None = no more
+        draws = ("shared", "shared") if config.shared_fakes else ("D", "G")
+        d_phase = Phase("D", "D", self.d_phase, draw=draws[0])
+        g_phase = Phase("G", trains, self.g_phase, draw=draws[1])
         self.phases = [g_phase, d_phase] if config.shared_fakes else [d_phase, g_phase]
-        self._kept: dict[int, list[Tensor]] = {}  # micro-batch -> features of its generated images
 
     def before_step(self, nimg: int) -> None:
-        """One power iteration of the heads' spectral norms."""
-        del nimg
+        """One power iteration of the heads' spectral norms; the blur of everything that D sees after `nimg` images."""
         self.D.advance_spectral_norm()
+        sigma = blur_sigma(self.config.blur_init_sigma, self.config.blur_fade_kimg, nimg)
+        self.blur = blur_matrix(sigma, self.G.img_resolution, device=self.G.mapping.x_avg.device)
 
     def after_step(self, z: Tensor) -> None:
         """Move the running average of the mapping output; `z` [N, z_dim] of all ranks."""
         self.G.mapping.update_average(self.G.mapping.batch_mean(z))
 
-    def d_loss(self, inputs: StepInputs) -> Tensor:
-        """[n] hinge loss of D on real, generated, and (weighted) real images with wrong captions."""
-        fake = self._fake_features(inputs)
-        fake_logits = self.D.score(self.D.project(fake), inputs.c)
-        real = self._features(inputs.real, inputs, of_real=True)
-        real_maps = self.D.project(real)
+    def d_phase(self, inputs: StepInputs) -> Outcome:
+        """Hinge loss of D on real, generated, and (weighted) real images with wrong captions."""
+        fake_logits = self.D.score(self.D.project(self._fake_features(inputs)), inputs.c)
+        real_maps = self.D.project(self._features(inputs.real, inputs, of_real=True))
         real_logits = self.D.score(real_maps, inputs.c)
-        self.scores.add("D/real", real_logits)
-        self.scores.add("D/fake", fake_logits)
         loss = hinge_real(real_logits) + hinge_fake(fake_logits)
+        scores = {"D/real": mean(real_logits), "D/fake": mean(fake_logits)}
         if self.config.mismatch_weight:
-            loss = loss + self.config.mismatch_weight * self._mismatch(real_maps, inputs)
-        return loss
+            logits = self.D.score(real_maps, inputs.c_wrong)
+            loss = loss + self.config.mismatch_weight * hinge_fake(logits) * _differ(inputs.c, inputs.c_wrong)
+            scores["D/mismatch"] = mean(logits)
+        return Outcome(loss, scores)
 
-    def g_loss(self, inputs: StepInputs) -> Tensor:
-        """[n] adversarial loss of G plus CLIP guidance."""
+    def g_phase(self, inputs: StepInputs) -> Outcome:
+        """Adversarial loss of G plus CLIP guidance."""
         fake = self._generate(inputs)
         features = self._features(fake, inputs)
-        if self.config.shared_fakes:
-            self._kept[inputs.piece] = [f.detach() for f in features]
         loss = hinge_generator(self.D.score(self.D.project(features), inputs.c))
-        self.scores.add("G/adversarial", loss)
+        scores = {"G/adversarial": mean(loss)}
         if self.guide is not None and self.config.clip_weight:
             guided = self._guidance(fake, inputs.c)
-            self.scores.add("G/guidance", guided)
             loss = loss + self.config.clip_weight * guided
-        return loss
+            scores["G/guidance"] = mean(guided)
+        kept = tuple(f.detach() for f in features) if self.config.shared_fakes else ()
+        return Outcome(loss, scores, kept)
 
     def _fake_features(self, inputs: StepInputs) -> list[Tensor]:
         if self.config.shared_fakes:
-            return self._kept.pop(inputs.piece)
+            return list(inputs.kept)
         with torch.no_grad():
             return self._features(self._generate(inputs), inputs)
 
@@ -102,13 +102,7 @@ class ProjectedGANLoss:
         half = self.D.num_uniforms
         u = inputs.u[:, half:].clone() if of_real else inputs.u[:, :half].clone()
         u[:, CROP_COIN] = inputs.coin  # real and generated images are both cropped, or neither (spec D13)
-        sigma = blur_sigma(self.config.blur_init_sigma, self.config.blur_fade_kimg, inputs.nimg)
-        return self.D.features(gaussian_blur(img, sigma), u)
-
-    def _mismatch(self, real_maps: list[Tensor], inputs: StepInputs) -> Tensor:
-        logits = self.D.score(real_maps, inputs.c_wrong)
-        self.scores.add("D/mismatch", logits)
-        return hinge_fake(logits) * _differ(inputs.c, inputs.c_wrong)
+        return self.D.features(img if self.blur is None else blur_with(self.blur, img), u)
 
     def _guidance(self, fake: Tensor, c: Condition) -> Tensor:
         assert self.guide is not None

@@ -14,18 +14,28 @@ def blur_sigma(sigma0: float, fade_kimg: float, nimg: int) -> float:
 
 
 def gaussian_blur(img: Tensor, sigma: float) -> Tensor:
-    """Blur [N, C, H, W] with taps 2^-(i / sigma)^2 for |i| <= 3 sigma, zeros beyond the border.
+    """Blur [N, C, H, H] with taps 2^-(i / sigma)^2 for |i| <= 3 sigma, zeros beyond the border.
 
     The taps are upstream's: the Gaussian's standard deviation is 0.849 sigma, and the border darkens towards grey.
     """
+    matrix = blur_matrix(sigma, img.shape[2], device=img.device)
+    return img if matrix is None else blur_with(matrix, img)
+
+
+def blur_matrix(sigma: float, size: int, *, device: torch.device) -> Tensor | None:
+    """[size, size] float32 symmetric matrix that blurs a line; None where `sigma` is too small to change anything."""
     radius = int(3 * sigma)
     if radius == 0:
-        return img
-    i = torch.arange(-radius, radius + 1, device=img.device, dtype=torch.float32)
+        return None
+    i = torch.arange(-radius, radius + 1, device=device, dtype=torch.float32)
     taps = torch.exp2(-((i / sigma).square()))
-    taps = taps / taps.sum()
+    return _band(taps / taps.sum(), size)
+
+
+def blur_with(matrix: Tensor, img: Tensor) -> Tensor:
+    """Blur [N, C, R, R] in both directions by a `blur_matrix`."""
     with torch.autocast(img.device.type, enabled=False):
-        return _band(taps, img.shape[2]) @ img @ _band(taps, img.shape[3])
+        return matrix @ img @ matrix
 
 
 def _band(taps: Tensor, size: int) -> Tensor:

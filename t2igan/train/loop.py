@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
 
-from torch import nn
+from torch import Tensor, nn
 
 from t2igan import dist, images, rng
 from t2igan.errors import TrainingError
@@ -34,6 +35,7 @@ def train(state: TrainState, batches: Iterator[Batch], after_step: Callable[[Tra
         real, c = images.to_float(batch.images), state.condition(batch.captions)
         bad_before = state.bad_total
         state.loss.before_step(state.nimg)
+        kept: dict[int, tuple[Tensor, ...]] = {}  # micro-batch -> what a phase hands to the next one
         for phase, module in state.phases:
             inputs = state.inputs(phase, batch, real, c)
             pieces = inputs.split(config.batch_gpu or len(batch))
@@ -41,8 +43,10 @@ def train(state: TrainState, batches: Iterator[Batch], after_step: Callable[[Tra
                 for number, piece in enumerate(pieces, start=1):
                     with _sync(module, number == len(pieces)):
                         with state.autocast():
-                            loss = module(piece)  # [n] per sample
-                        (loss.sum() / len(batch)).backward()
+                            outcome = module(replace(piece, kept=kept.pop(number, ())))
+                        (outcome.loss.sum() / len(batch)).backward()
+                    state.loss.scores.add(outcome.scores)
+                    kept[number] = outcome.kept
             state.apply_gradients(phase.trains)  # DDP has averaged the gradients inside the last backward
         state.loss.after_step(state.all_latents(len(batch)))
         state.advance(len(batch) * dist.world())

@@ -83,7 +83,7 @@ class TrainState:
         place = {"rank": dist.rank(), "world": dist.world()}
         seed, n = self.config.seed, len(batch)
         z = rng.batch_normal(seed, self.step, phase.draw, n, self.z_dim, **place)
-        coin = rng.batch_uniform(seed, self.step, f"{phase.draw}/coin", 1, 1)
+        coin = rng.batch_uniform(seed, self.step, f"{phase.draw}/coin", 1, 1)[0, 0]
         u = rng.batch_uniform(seed, self.step, phase.draw, n, self.loss.num_uniforms, **place)
         return StepInputs(
             real=real,
@@ -91,8 +91,7 @@ class TrainState:
             c_wrong=c.map(_rolled),
             z=z.to(self.device),
             u=u.to(self.device),
-            coin=float(coin),
-            nimg=self.nimg,
+            coin=coin.to(self.device),
             labels=batch.labels,
         )
 

@@ -125,12 +125,13 @@ class Iterations:
             c_wrong=c,
             z=self.case.inputs["z"][i, number],
             u=torch.full((self.meta["batch"], self.state.loss.num_uniforms), 0.5),
-            coin=0.5,
-            nimg=self.state.nimg,
+            coin=torch.tensor(0.5),
         )
         with self.state.training(name):
             for piece in inputs.split(self.piece):
-                (module(piece).sum() / self.meta["batch"]).backward()
+                outcome = module(piece)
+                (outcome.loss.sum() / self.meta["batch"]).backward()
+                self.state.loss.scores.add(outcome.scores)
         for key, param in self.state.params[name].items():
             assert param.grad is not None, key
             self.grads[f"{name}.{key}"] = param.grad * self.factor

@@ -25,8 +25,7 @@ def inputs(real: Tensor, **changes: Any) -> StepInputs:
         "c_wrong": Condition(),
         "z": torch.zeros(n, 0),
         "u": torch.tensor([NEUTRAL] * n),
-        "coin": 0.5,
-        "nimg": 0,
+        "coin": torch.tensor(0.5),
     }
     return StepInputs(real=real, **defaults | changes)
 
@@ -67,7 +66,7 @@ def contrast(colours: Tensor, ids: list[int], scale: float, *, largest: float = 
         ClipContrastiveConfig(max_logit_scale=largest), {"E": TwoTowers(torch.eye(3), scale)}
     )
     real = (colours * 2 - 1)[:, :, None, None].expand(-1, -1, 4, 4)
-    return loss.loss(inputs(real, c=Condition(ids=torch.tensor(ids)[:, None])))
+    return loss.contrast(inputs(real, c=Condition(ids=torch.tensor(ids)[:, None]))).loss
 
 
 def test_matching_pairs_cost_nothing_and_swapped_pairs_their_scale():
@@ -100,9 +99,12 @@ class FixedJudge(nn.Module):
 def test_attribute_losses_add_up_and_a_label_of_minus_one_costs_nothing():
     loss = AttributesLoss(AttributesConfig(), {"E": FixedJudge()})
     labels = torch.tensor([[2, 1], [0, 0], [-1, 1], [3, -1], [-1, -1]])
-    found = loss.loss(inputs(torch.zeros(5, 3, 8, 8), labels=labels))
+    found = loss.judge(inputs(torch.zeros(5, 3, 8, 8), labels=labels))
     quarter, likely, unlikely = math.log(4), math.log(4 / 3), math.log(4)
-    assert found.tolist() == pytest.approx([quarter + likely, quarter + unlikely, likely, quarter, 0])
+    assert found.loss.tolist() == pytest.approx([quarter + likely, quarter + unlikely, likely, quarter, 0])
+    # Of labels that apply: one of three colours is the first class, two of three shapes the likely one.
+    assert float(found.scores["judge/colour"]) == pytest.approx(1 / 3)
+    assert float(found.scores["judge/shape"]) == pytest.approx(2 / 3)
 
 
 def test_corruption_with_neutral_numbers_changes_nothing():

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from t2igan.errors import TrainingError
-from t2igan.losses.base import Phase, PhaseModule, Scores, StepInputs
+from t2igan.losses.base import Outcome, Phase, PhaseModule, Scores, StepInputs
 from t2igan.recipe.schema import AdamConfig, TrainConfig
 from t2igan.text.config import HashingConfig
 from t2igan.text.hashing import Hashing
@@ -33,7 +33,7 @@ class FragileLoss:
         self.bad = bad
         self.step = 0
         self.scores = Scores()
-        self.phases = [Phase("only", "E", self.loss, draw="E")]
+        self.phases = [Phase("only", "E", self.only, draw="E")]
 
     def before_step(self, nimg: int) -> None:
         self.step = nimg // BATCH
@@ -41,9 +41,9 @@ class FragileLoss:
     def after_step(self, z: Tensor) -> None:
         """Nothing moves."""
 
-    def loss(self, inputs: StepInputs) -> Tensor:
+    def only(self, inputs: StepInputs) -> Outcome:
         values = self.network(inputs.real.mean([1, 2, 3])[:, None])[:, 0]
-        return values * math.inf if self.step in self.bad else values
+        return Outcome(values * math.inf if self.step in self.bad else values)
 
 
 def state_of(
