@@ -1,31 +1,33 @@
 """The one checkpoint format: safetensors tensors, and a header that says what they are. Never pickle.
 
 Header (`__metadata__`, strings only): `t2igan.format`, `.kind` (generator | clip | judge | state), `.config` (JSON of
-the network's config), `.conditioner` (JSON), `.recipe` (JSON), `.progress` (JSON), `.created_by`. Tensors: `G.*`
-and `G_ema.*`, `D.*`, `optim.*`, `E.*` for encoders, `conditioner.*` where nobody else could fetch a text tower.
+the network's config), `.conditioner` (JSON), `.recipe` (JSON), `.progress` (JSON), `.created_by`, `.checksum` of all
+the rest. Tensors: `G.*` and `G_ema.*`, `D.*`, `optim.*`, `E.*` for encoders, `conditioner.*` where nobody else could
+fetch a text tower.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
-import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from t2igan import __version__
+from t2igan import __version__, tensor_file
+from t2igan.checksum import checksum
 from t2igan.errors import CheckpointError, nearest
+from t2igan.files import replace_durably, sync_folder, temporary_name
+from t2igan.tensor_file import Stored
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 FORMAT = 1
 KINDS = ("generator", "clip", "judge", "state")
-MAX_HEADER_BYTES = 100_000_000  # safetensors' own limit
+CHECKSUM = "t2igan.checksum"
 EMBEDDED = "embedded:"
 SHARED_MODE = 0o644  # safetensors writes files that only their owner can read
 
@@ -46,16 +48,6 @@ class Header:
         parts = {k: json.dumps(getattr(self, k)) for k in ("config", "conditioner", "recipe", "progress")}
         plain = {"format": str(FORMAT), "kind": self.kind, "created_by": self.created_by}
         return {f"t2igan.{key}": value for key, value in {**plain, **parts}.items()}
-
-
-@dataclass(frozen=True)
-class Stored:
-    """How a file stores one tensor."""
-
-    dtype: str  # safetensors' name, such as F32
-    shape: tuple[int, ...]
-    start: int  # byte offsets within the data
-    end: int
 
 
 def locate(name: str | Path) -> Path:
@@ -90,21 +82,53 @@ def save(path: str | Path, tensors: Mapping[str, Tensor], header: Header) -> Non
     from safetensors.torch import save_file
 
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    if not path.parent.is_dir():
+        path.parent.mkdir(parents=True)
+        sync_folder(path.parent.parent)
+    temporary = temporary_name(path)
     # safetensors refuses tensors that share memory, so every tensor is copied out.
     plain = {key: value.detach().to("cpu").clone().contiguous() for key, value in tensors.items()}
     try:
-        save_file(plain, str(temporary), metadata=header.strings())
+        save_file(plain, str(temporary), metadata=_with_checksum(header.strings(), plain))
         temporary.chmod(SHARED_MODE)
-        with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        replace_durably(temporary, path)
     except Exception as error:
         temporary.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise
         raise OSError(f"{path}: could not be written: {error}") from error
+
+
+def _with_checksum(strings: dict[str, str], tensors: Mapping[str, Tensor]) -> dict[str, str]:
+    """A header with the checksum of itself and of the bytes that the tensors will be in the file."""
+    import torch
+
+    pieces = {k: [t.reshape(-1).view(torch.uint8).numpy().data] for k, t in tensors.items()}
+    shapes = {f"{key} shape": str(tuple(tensor.shape)) for key, tensor in tensors.items()}
+    return {**strings, CHECKSUM: checksum(pieces, {**strings, **shapes})}
+
+
+def verify(path: str | Path) -> None:
+    """Compare a file's bytes with the checksum in its header, without torch; files made before there was one pass.
+
+    Raises:
+        CheckpointError: if they differ, or the file cannot be read to its end.
+    """
+    path = locate(path)
+    layout = tensor_file.read_layout(path)
+    expected = layout.strings.pop(CHECKSUM, None)
+    if expected is None:
+        return
+    shapes = {f"{key} shape": str(stored.shape) for key, stored in layout.tensors.items()}
+    try:
+        with path.open("rb") as file:
+            found = checksum(tensor_file.pieces(file.fileno(), layout), {**layout.strings, **shapes})
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error}). Copy or download it again.") from error
+    if found != expected:
+        raise CheckpointError(
+            f"{path}: damaged, as its bytes do not match its checksum. Copy or download it again."
+        )
 
 
 def read_header(path: str | Path) -> Header:
@@ -114,7 +138,7 @@ def read_header(path: str | Path) -> Header:
         CheckpointError: if the file is not ours, truncated, or of a newer format.
     """
     path = locate(path)
-    meta, _ = _raw_header(path)
+    meta = tensor_file.read_layout(path).strings
     if "t2igan.format" not in meta:
         raise CheckpointError(
             f"{path}: a safetensors file, but not made by t2igan. Foreign StyleGAN-T weights become one with "
@@ -145,39 +169,14 @@ def read_layout(path: str | Path) -> dict[str, Stored]:
     Raises:
         CheckpointError: if the file is no safetensors file, or truncated.
     """
-    return _raw_header(locate(path))[1]
-
-
-def _raw_header(path: Path) -> tuple[dict[str, str], dict[str, Stored]]:
-    """The JSON in front of a safetensors file: its `__metadata__`, and its tensors."""
-    damaged = CheckpointError(f"{path}: not a safetensors file, or cut short. Copy or download it again.")
-    size = path.stat().st_size
-    with path.open("rb") as file:
-        length_bytes = file.read(8)
-        length = struct.unpack("<Q", length_bytes)[0] if len(length_bytes) == 8 else MAX_HEADER_BYTES + 1
-        if length > min(MAX_HEADER_BYTES, size):
-            raise damaged
-        try:
-            header = json.loads(file.read(length))
-            metadata = {str(k): str(v) for k, v in (header.pop("__metadata__", None) or {}).items()}
-            stored = {key: _stored(entry) for key, entry in header.items()}
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            raise damaged from error
-    if size < 8 + length + max((entry.end for entry in stored.values()), default=0):
-        raise CheckpointError(f"{path}: cut short ({size} bytes). Copy or download it again.")
-    return metadata, stored
-
-
-def _stored(entry: dict[str, Any]) -> Stored:
-    start, end = (int(offset) for offset in entry["data_offsets"])
-    return Stored(str(entry["dtype"]), tuple(int(n) for n in entry["shape"]), start, end)
+    return tensor_file.read_layout(locate(path)).tensors
 
 
 def read(path: str | Path, *, kind: str) -> tuple[Header, dict[str, Tensor]]:
     """Read header and tensors, after checking that the file is of `kind`.
 
     Raises:
-        CheckpointError: as `read_header`, and if the kind differs.
+        CheckpointError: as `read_header` and `verify`, and if the kind differs.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -186,6 +185,7 @@ def read(path: str | Path, *, kind: str) -> tuple[Header, dict[str, Tensor]]:
     header = read_header(path)
     if header.kind != kind:
         raise CheckpointError(f"{path}: a checkpoint of kind {header.kind!r}, but {kind!r} is needed here.")
+    verify(path)
     try:
         return header, load_file(str(path))
     except SafetensorError as error:

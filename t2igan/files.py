@@ -1,12 +1,20 @@
-"""Writing small files so that they are there whole or not at all. Not checkpoints, which safetensors writes itself."""
+"""Writing files so that they are there whole or not at all. Not what is in them."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 from pathlib import Path
 
 from t2igan.errors import T2IGanError
+
+_TEMPORARY = re.compile(r"\..+\.(\d+)\.tmp")
+
+
+def temporary_name(path: Path) -> Path:
+    """Where this process writes what is to become `path`: beside it, hidden, with the process's number."""
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
 
 
 def write_atomic(path: str | Path, data: bytes) -> None:
@@ -16,7 +24,7 @@ def write_atomic(path: str | Path, data: bytes) -> None:
         T2IGanError: if the folder cannot be written or the disk is full; nothing is left behind.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_name(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.write_bytes(data)
@@ -28,6 +36,56 @@ def write_atomic(path: str | Path, data: bytes) -> None:
         raise T2IGanError(
             f"{path}: cannot be written ({reason}). Check the folder's permissions and the free space."
         ) from error
+
+
+def replace_durably(temporary: Path, path: Path) -> None:
+    """Give a finished file its name, so that a power cut leaves the old file or the new one, whole.
+
+    Raises:
+        OSError: if its bytes cannot be brought to the disk.
+    """
+    with temporary.open("rb+") as file:
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring a folder's entries to the disk; file systems that cannot (some of networks) are left to themselves."""
+    with contextlib.suppress(OSError):
+        entry = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(entry)
+        finally:
+            os.close(entry)
+
+
+def remove_abandoned(folder: Path) -> list[Path]:
+    """Remove the temporary files below `folder` that no living process of this machine is writing.
+
+    Returns:
+        What was removed.
+    """
+    removed = []
+    for path in sorted(folder.rglob(".*.tmp")):
+        found = _TEMPORARY.fullmatch(path.name)
+        if found and not _is_another_process(int(found[1])):
+            with contextlib.suppress(OSError):  # it may be gone by now, or somebody else's
+                path.unlink()
+                removed.append(path)
+    return removed
+
+
+def _is_another_process(number: int) -> bool:
+    if number == os.getpid():
+        return False  # an earlier process that had our number, as in a container that starts again
+    try:
+        os.kill(number, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
 
 
 def check_folder(folder: str | Path) -> None:

@@ -12,7 +12,8 @@ import t2igan
 PACKAGE = Path(t2igan.__file__).parent
 ROWS = (
     {"errors", "launch"},
-    {"config", "registry", "decode", "encode", "types", "dist", "rng", "files", "lineplot"},
+    {"config", "registry", "decode", "encode", "types", "dist", "rng", "files", "lineplot"}
+    | {"checksum", "tensor_file"},
     {"configs"},  # the torch-free config.py of every package, together
     {"ops", "checkpoint", "images", "tiles", "weights", "report", "rasterplot", "runs"},
     {"text", "features", "run_curves"},

@@ -14,7 +14,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
 
-from t2igan import checkpoint
+from t2igan import checkpoint, tensor_file
 from t2igan.checkpoint import FORMAT, Header, read_header
 from t2igan.errors import CheckpointError
 
@@ -143,6 +143,36 @@ def test_a_file_cut_anywhere_is_refused(path: Path, keep: int):
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(CheckpointError, match="cut short"):
         checkpoint.read(path, kind="generator")
+
+
+def test_no_flipped_bit_goes_unnoticed(path: Path):
+    whole = path.read_bytes()
+    for place in range(len(whole)):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ (1 << place % 8)]) + whole[place + 1 :])
+        try:
+            header, tensors = checkpoint.read(path, kind="generator")
+        except CheckpointError:
+            continue
+        assert header == HEADER  # the flip is in the checksum's own key, and without one nothing is compared
+        assert all(torch.equal(tensors[key], TENSORS[key]) for key in TENSORS)
+
+
+def test_a_checksum_reads_in_pieces_what_it_wrote_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(tensor_file, "PIECE_BYTES", 7)
+    path = tmp_path / "x.safetensors"
+    tensors = {"a": torch.arange(10.0).bfloat16(), "empty": torch.zeros(0, 3), "n": torch.tensor(True)}
+    checkpoint.save(path, tensors, Header("state"))
+    checkpoint.verify(path)
+    data = bytearray(path.read_bytes())
+    data[-20] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(CheckpointError, match="its bytes do not match its checksum"):
+        checkpoint.verify(path)
+
+
+def test_a_file_from_before_there_were_checksums_is_read(path: Path):
+    save_file(TENSORS, path, metadata=HEADER.strings())
+    assert checkpoint.read(path, kind="generator")[0] == HEADER
 
 
 def test_a_file_of_plain_tensors_is_foreign(tmp_path: Path):
