@@ -18,8 +18,11 @@ from t2igan.errors import T2IGanError
 from t2igan.launch import world_size
 
 MEETING_S = 300.0  # until every process must be there: nodes of a cluster do not start at once
-# Of any exchange between ranks: rank 0 alone downloads weights and writes checkpoints while the others wait.
-EXCHANGE = timedelta(minutes=60)
+# Of any exchange between ranks, after which a peer counts as hung: rank 0 alone downloads weights and writes checkpoints
+# while the others wait. A peer that died is noticed at once by gloo, and by torchrun whatever the backend.
+EXCHANGE_S = 900
+EXCHANGE_VARIABLE = "T2IGAN_EXCHANGE_TIMEOUT_S"
+TEXT_BYTES = 1024
 
 
 def init(device: torch.device, *, patience_s: float = MEETING_S) -> None:
@@ -44,7 +47,7 @@ def init(device: torch.device, *, patience_s: float = MEETING_S) -> None:
             store=store,
             rank=rank,
             world_size=world,
-            timeout=EXCHANGE,
+            timeout=timedelta(seconds=float(os.environ.get(EXCHANGE_VARIABLE, EXCHANGE_S))),
             device_id=device if device.type == "cuda" else None,
         )
     except (KeyError, ValueError, RuntimeError, OSError) as error:
@@ -119,6 +122,23 @@ def all_gather(tensor: Tensor) -> list[Tensor]:
     return parts
 
 
+def all_gather_text(text: str, device: torch.device) -> list[str]:
+    """Every rank's text, in rank order; the first 1024 bytes of it.
+
+    Args:
+        text: this rank's.
+        device: where the ranks' tensors lie.
+    """
+    raw = text.encode()[:TEXT_BYTES].ljust(TEXT_BYTES, b"\0")
+    rows = all_gather(torch.frombuffer(bytearray(raw), dtype=torch.uint8).to(device))
+    return [bytes(row.tolist()).rstrip(b"\0").decode(errors="ignore") for row in rows]
+
+
+def is_lost_peer(error: Exception) -> bool:
+    """Whether an error says that another rank has died or hung."""
+    return world() > 1 and (isinstance(error, td.DistError) or "gloo" in str(error))
+
+
 def barrier() -> None:
     """Wait for every rank."""
     if world() > 1:
@@ -127,12 +147,17 @@ def barrier() -> None:
 
 @contextmanager
 def rank0_first() -> Iterator[None]:
-    """Run the body on rank 0, then on the others: guards downloads and cache writes."""
+    """Run the body on rank 0, then on the others: guards downloads and cache writes.
+
+    An error on rank 0 releases the others too, which then meet it themselves.
+    """
     if rank() != 0:
         barrier()
-    yield
-    if rank() == 0:
-        barrier()
+    try:
+        yield
+    finally:
+        if rank() == 0:
+            barrier()
 
 
 def close() -> None:
