@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any, cast
+from typing import Any
 
 import torch
 
@@ -21,7 +21,7 @@ from t2igan.train.loop import train
 from t2igan.train.machine import setup_machine
 from t2igan.train.setup import setup_encoder, setup_gan
 from t2igan.train.state import TrainState
-from t2igan.types import Batch
+from t2igan.types import Batch, Condition
 
 AnyRecipe = GanRecipe | EncoderRecipe
 WARM_UPS = 2  # steps
@@ -29,6 +29,7 @@ WARM_UPS = 2  # steps
 PARTS = {
     "G": {"forward": "G forward"},
     "D": {"features": "D features", "project": "D heads", "score": "D heads"},
+    "T": {"forward": "T forward"},
 }
 
 
@@ -37,6 +38,11 @@ class MeteredState(TrainState):
     """A TrainState whose steps are booked on a meter."""
 
     meter: Meter = field(default_factory=Meter)
+
+    def condition(self, captions: Sequence[str]) -> Condition:
+        """As ever."""
+        with self.meter.part("text"):
+            return super().condition(captions)
 
     def apply_gradients(self, name: str) -> None:
         """As ever."""
@@ -124,7 +130,6 @@ def _batches(recipe: AnyRecipe, state: TrainState) -> Iterator[Batch]:
 def watch(state: MeteredState, batches: Iterator[Batch]) -> Iterator[Batch]:
     """Put the state's meter on everything that a step calls; returns the batches, watched as well."""
     meter, loss = state.meter, state.loss
-    state.conditioner = cast("Any", meter.timed("text", state.conditioner))
     for name, network in state.networks.items():
         if name in PARTS:
             for method, part in PARTS[name].items():
