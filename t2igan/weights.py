@@ -34,18 +34,23 @@ def timm_vit(name: str, *, pretrained: bool = True, file: str | None = None) -> 
     Raises:
         WeightsError: if the model is unknown or its weights are not on this machine.
     """
-    timm = _import("timm")
-    if not timm.is_model(name):
-        raise WeightsError(
-            f"timm {timm.__version__} has no model {name!r}. See timm.list_models(), or upgrade timm."
-        )
+    timm = _known_timm(name)
     if not pretrained and file is None:
         return timm.create_model(name, pretrained=False, num_classes=0).eval()
-    repository = getattr(timm.get_pretrained_cfg(name), "hf_hub_id", None)
-    path = _find(name, file, repository, TIMM_FILES)
+    path = timm_file(name, file)
     overlay = {"file": str(path)} if path else None
     with _explained(name, path):
         return timm.create_model(name, pretrained=True, num_classes=0, pretrained_cfg_overlay=overlay).eval()
+
+
+def timm_file(name: str, file: str | None = None) -> Path | None:
+    """Where a timm model's weights lie; None = not here, but they may be downloaded. Arguments as for `timm_vit`.
+
+    Raises:
+        WeightsError: if the model is unknown or its weights are nowhere.
+    """
+    repository = getattr(_known_timm(name).get_pretrained_cfg(name), "hf_hub_id", None)
+    return _find(name, file, repository, TIMM_FILES)
 
 
 def vision_transformer(**geometry: float) -> nn.Module:
@@ -70,6 +75,21 @@ def open_clip_model(model: str, *, pretrained: str | None = None, quick_gelu: bo
     if pretrained is None:
         place = torch.get_default_device()  # `with torch.device("meta")` builds without memory
         return open_clip.create_model(name, force_quick_gelu=bool(quick_gelu), device=place).eval()
+    path = open_clip_file(name, pretrained, quick_gelu=quick_gelu)
+    gelu = quick_gelu_of(name, pretrained, quick_gelu)
+    with _explained(name, path):
+        source = str(path) if path else pretrained
+        return open_clip.create_model(name, source, force_quick_gelu=gelu, require_pretrained=True).eval()
+
+
+def open_clip_file(model: str, pretrained: str, *, quick_gelu: bool | None = None) -> Path | None:
+    """Where an open_clip model's weights lie; None = not here, but they may be downloaded. Arguments as for `open_clip_model`.
+
+    Raises:
+        WeightsError: if the model or tag is unknown, or its weights are nowhere.
+    """
+    open_clip = _import("open_clip")
+    name = _known_open_clip(open_clip, model)
     tags = open_clip.list_pretrained_tags_by_model(name)
     file = pretrained if _is_file_name(pretrained) else None
     config = {} if file else open_clip.get_pretrained_cfg(name, pretrained)
@@ -81,11 +101,7 @@ def open_clip_model(model: str, *, pretrained: str | None = None, quick_gelu: bo
         raise WeightsError(
             f"{file}: {name} exists with two activations. Set quick_gelu: true for OpenAI's weights, else false."
         )
-    path = _find(f"{name}.{pretrained}", file, config.get("hf_hub"), OPEN_CLIP_FILES)
-    gelu = quick_gelu_of(name, pretrained, quick_gelu)
-    with _explained(name, path):
-        source = str(path) if path else pretrained
-        return open_clip.create_model(name, source, force_quick_gelu=gelu, require_pretrained=True).eval()
+    return _find(f"{name}.{pretrained}", file, config.get("hf_hub"), OPEN_CLIP_FILES)
 
 
 def quick_gelu_of(model: str, pretrained: str | None, quick_gelu: bool | None) -> bool:
@@ -190,6 +206,16 @@ def _find_in_hub_cache(repository: str | None, names: tuple[str, ...]) -> Path |
         if isinstance(path, str):
             return Path(path)
     return None
+
+
+def _known_timm(name: str) -> Any:
+    """timm, once it is clear that it has the model."""
+    timm = _import("timm")
+    if not timm.is_model(name):
+        raise WeightsError(
+            f"timm {timm.__version__} has no model {name!r}. See timm.list_models(), or upgrade timm."
+        )
+    return timm
 
 
 def _known_open_clip(open_clip: Any, model: str) -> str:
