@@ -1,21 +1,58 @@
-"""Image-caption agreement by a small CLIP that is kept for scoring. Not the text encoder, critic or guide of a model."""
+"""Image-caption agreement by a CLIP that is kept for scoring. Not the text encoder, critic or guide of a model."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
+from t2igan.features.clip import OpenClipScorer
 from t2igan.features.conv_tower import embed_images, load_tower, to_unit
+from t2igan.metrics.config import ClipFeaturesConfig, ScorerConfig
 from t2igan.text.config import SmallClipTextConfig
 from t2igan.text.small_clip import SmallClipText
 
 DEFAULT_SCORER = "embedded:shapes_scorer"
 
 
+class Scorer(Protocol):
+    """A CLIP that measures. Embeddings [N, D] of images and of captions; whoever compares them normalises.
+
+    Attributes:
+        name: network and weights.
+    """
+
+    name: str
+
+    def to(self, device: str | torch.device) -> None:
+        """Move what profits from it."""
+        ...
+
+    def embed_images(self, images: Tensor) -> Tensor:
+        """uint8 images [N, 3, H, W] -> [N, D] float32."""
+        ...
+
+    def embed_texts(self, captions: Sequence[str]) -> Tensor:
+        """N captions -> [N, D] float32."""
+        ...
+
+
+def build_scorer(config: ScorerConfig) -> Scorer:
+    """The scorer that a recipe names, on the CPU.
+
+    Raises:
+        WeightsError: if its weights are not on this machine.
+        CheckpointError: if its checkpoint cannot be read.
+    """
+    if isinstance(config, ClipFeaturesConfig):
+        return OpenClipScorer(config)
+    return ClipScorer(config.checkpoint)
+
+
 class ClipScorer:
-    """uint8 images [N, 3, H, W] and N captions -> cosines [N] float32, on the CPU."""
+    """uint8 images [N, 3, H, W] and N captions -> cosines [N] float32, by a small CLIP."""
 
     def __init__(self, checkpoint: str) -> None:
         """Read both towers of a checkpoint of kind `clip`.
@@ -25,16 +62,22 @@ class ClipScorer:
         """
         self._image = load_tower(checkpoint)
         self._text = SmallClipText(SmallClipTextConfig(checkpoint=checkpoint), {})
-        self.fingerprint = self._text.fingerprint  # of the text tower, as a conditioner's
+        self._device = torch.device("cpu")
+        self.fingerprint = self.name = self._text.fingerprint  # of the text tower, as a conditioner's
+
+    def to(self, device: str | torch.device) -> None:
+        """Move the image tower; the text tower is small and stays on the CPU."""
+        self._image.to(device)
+        self._device = torch.device(device)
 
     def __call__(self, images: Tensor, captions: Sequence[str]) -> Tensor:
         """Cosine of each image with its caption."""
-        return (self.embed_images(images) * self.embed_texts(captions)).sum(dim=1)
+        return (self.embed_images(images).cpu() * self.embed_texts(captions)).sum(dim=1)
 
     @torch.no_grad()
     def embed_images(self, images: Tensor) -> Tensor:
         """uint8 images [N, 3, H, W] -> unit-length embeddings [N, D]."""
-        return embed_images(self._image, to_unit(images.cpu()))
+        return embed_images(self._image, to_unit(images.to(self._device)))
 
     def embed_texts(self, captions: Sequence[str]) -> Tensor:
         """N captions -> unit-length embeddings [N, D]."""

@@ -129,9 +129,10 @@ class Discriminator(Protocol):
 
 
 class FeatureExtractor(Protocol):
-    """A frozen image network. `name` is part of every statistics file, so two extractors can never be mixed."""
+    """A frozen image network. `name` and `protocol` are part of every statistics file, so that two are never mixed."""
 
     name: str
+    protocol: str  # how it prepares images
     dim: int
 
     def __call__(self, images: Tensor) -> Tensor:

@@ -1,14 +1,17 @@
-"""Frozen image networks: the table of backbones of the projected discriminator. Torch-free until one is built."""
+"""Frozen image networks: backbones of the projected discriminator, and extractors that measure. Torch-free until built."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
 from t2igan.features.config import BackboneConfig
+from t2igan.metrics.config import FeaturesConfig
 from t2igan.registry import Registry
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from t2igan.features.extractor import Extractor
 
 
 class Backbone(Protocol):
@@ -44,3 +47,26 @@ def build_backbone(config: BackboneConfig) -> Backbone:
         WeightsError: if its weights are not on this machine.
     """
     return BACKBONES[config.kind](config)
+
+
+EXTRACTORS = Registry(
+    "feature network",
+    {
+        "inception": "t2igan.features.inception:inception_features",
+        "dino": "t2igan.features.extractors:dino_features",
+        "clip": "t2igan.features.clip:clip_features",
+        "small_clip": "t2igan.features.extractors:small_clip_features",
+        "judge": "t2igan.features.extractors:judge_features",
+        "random_conv": "t2igan.features.extractors:random_conv_features",
+    },
+)
+
+
+def build_extractor(config: FeaturesConfig) -> Extractor:
+    """Build the network whose features are compared.
+
+    Raises:
+        WeightsError: if its weights are not on this machine.
+        CheckpointError: if its checkpoint cannot be read.
+    """
+    return EXTRACTORS[config.kind](config)

@@ -23,16 +23,18 @@ class FeatureStats:
     this loses 3e-16 (fixture offset_f32).
     """
 
-    def __init__(self, extractor: str, dim: int, *, protocol: str = "") -> None:
+    def __init__(self, extractor: str, dim: int, *, protocol: str = "", data: str = "") -> None:
         """Start empty.
 
         Args:
             extractor: name of the feature network; statistics of two extractors never mix.
             dim: length of a feature.
             protocol: how images were prepared (crop, resize); statistics of two protocols never mix either.
+            data: which images these are, for the file's reader; free to differ between two that are compared.
         """
         self.extractor = extractor
         self.protocol = protocol
+        self.data = data
         self.count = 0
         self.mean = torch.zeros(dim, dtype=torch.float64)
         self.scatter = torch.zeros(dim, dim, dtype=torch.float64)  # sum of (x - mean)(x - mean)^T
@@ -90,7 +92,7 @@ class FeatureStats:
         """
         count = torch.tensor([self.count], dtype=torch.float64)
         packed = torch.cat([count, self.mean, self.scatter.flatten()]).to(device)
-        together = FeatureStats(self.extractor, self.dim, protocol=self.protocol)
+        together = FeatureStats(self.extractor, self.dim, protocol=self.protocol, data=self.data)
         for part in dist.all_gather(packed):
             count, mean, scatter = part.cpu().split([1, self.dim, self.dim * self.dim])
             together._combine(int(count), mean, scatter.view(self.dim, self.dim))
@@ -122,7 +124,7 @@ class FeatureStats:
             )
 
     def save(self, path: str | Path) -> None:
-        """Write a safetensors file whose header names extractor, protocol and count.
+        """Write a safetensors file whose header names extractor, protocol, data and count.
 
         Raises:
             T2IGanError: if the file cannot be written.
@@ -131,6 +133,7 @@ class FeatureStats:
             "t2igan.stats": FORMAT,
             "extractor": self.extractor,
             "protocol": self.protocol,
+            "data": self.data,
             "count": str(self.count),
         }
         write_atomic(path, save({"mean": self.mean, "scatter": self.scatter}, header))
@@ -153,6 +156,7 @@ class FeatureStats:
             raise DataError(
                 f"{path}: not feature statistics of format {FORMAT} (found {found!r}). Make it again."
             )
-        stats = cls(header["extractor"], len(tensors["mean"]), protocol=header["protocol"])
+        source = {"protocol": header["protocol"], "data": header.get("data", "")}
+        stats = cls(header["extractor"], len(tensors["mean"]), **source)
         stats.count, stats.mean, stats.scatter = int(header["count"]), tensors["mean"], tensors["scatter"]
         return stats

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from t2igan import checkpoint
 from t2igan.errors import CheckpointError, RecipeError
 from t2igan.features.config import DinoConfig, RandomConvConfig, SmallClipTowerConfig
+from t2igan.recipe.check_metrics import metric_problems
 from t2igan.recipe.schema import EncoderRecipe, GanRecipe, TrainConfig
 from t2igan.recipe.stages import at_stage
 from t2igan.text.config import ConditionerConfig, HashingConfig, SmallClipTextConfig
@@ -43,7 +44,7 @@ def problems(recipe: GanRecipe | EncoderRecipe, *, world: int = 1) -> list[str]:
         return [*found, *_batch(recipe.train, world), *_encoder(recipe)]
     of_stages = [problem for i in range(len(recipe.stages)) for problem in _stage(recipe, i, world)]
     found += [*dict.fromkeys(of_stages), *_text_widths(recipe), *_guidance(recipe)]
-    return [*found, *_resolutions(recipe), *_backbone(recipe), *_noise(recipe)]
+    return [*found, *_resolutions(recipe), *_backbone(recipe), *_noise(recipe), *metric_problems(recipe)]
 
 
 def _name(name: str) -> list[str]:

@@ -9,6 +9,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 from t2igan.config import Config
 from t2igan.data.config import DataConfig
 from t2igan.losses.config import AttributesConfig, ClipContrastiveConfig, ProjectedGANConfig
+from t2igan.metrics.config import MetricsConfig
 from t2igan.models.config import DiscriminatorConfig, EncoderConfig, GeneratorConfig
 from t2igan.text.config import ClipTextConfig, ConditionerConfig
 
@@ -149,6 +150,8 @@ class GanRecipe(Config):
     """Checkpoint whose weights a new run starts from: a generator, or a run's state, which gives D's too."""
     samples: SampleConfig = Field(default_factory=SampleConfig)
     """Sample grids."""
+    metrics: MetricsConfig | None = None
+    """What to measure during training; null = nothing."""
 
 
 EncoderLoss = Annotated[ClipContrastiveConfig | AttributesConfig, Field(discriminator="kind")]

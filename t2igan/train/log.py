@@ -42,12 +42,12 @@ class TickLog:
         if self._is_quiet:
             return
         self._print(line)
-        self._append("log.txt", f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}")
+        self.append("log.txt", f"{time.strftime('%Y-%m-%d %H:%M:%S')} {line}")
 
     def _print(self, line: str) -> None:
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
-    def _append(self, name: str, line: str) -> None:
+    def append(self, name: str, line: str) -> None:
         """Add a line to a file; a full disk must not end the run."""
         try:
             with (self._dir / name).open("a") as file:
@@ -79,7 +79,7 @@ class TickLog:
             "bad_steps": state.bad_total,
             **{name: round(value, 4) for name, value in state.loss.scores.read().items()},
         }
-        self._append("stats.jsonl", json.dumps(stats))
+        self.append("stats.jsonl", json.dumps(stats))
         self.say(tick_line(stats, state.stop_nimg))
         self.track(state.nimg, {k: v for k, v in stats.items() if k not in UNTRACKED})
         self._last, self._last_nimg = now, state.nimg

@@ -15,6 +15,7 @@ from t2igan.files import write_atomic
 from t2igan.recipe.check import check
 from t2igan.recipe.schema import EncoderRecipe, GanRecipe
 from t2igan.recipe.stages import num_stages, stage_kimg
+from t2igan.train.evaluation import Evaluation, NoEvaluation, build_evaluation
 from t2igan.train.lock import run_lock
 from t2igan.train.log import TickLog
 from t2igan.train.loop import train
@@ -54,9 +55,11 @@ def run(recipe: AnyRecipe, run_dir: Path, *, resume: str = "auto", allow_changed
         check(recipe, world=dist.world())
         with run_lock(run_dir), stop_wish() as wish:
             found = find_resume(recipe, run_dir, resume, allow_changed=allow_changed)
+            evaluation = build_evaluation(recipe, run_dir)  # now, as weights may be missing
             state = None
             for stage in range(found.stage, num_stages(recipe)):
-                state = _run_stage(recipe, run_dir, stage, _setup(recipe, stage, device), state, found, wish)
+                fresh = _setup(recipe, stage, device)
+                state = _run_stage(recipe, run_dir, stage, fresh, state, found, wish, evaluation)
             dist.barrier()  # until rank 0 has written the snapshot
         return numbered_files(run_dir / "snapshots")[-1]
     finally:
@@ -77,6 +80,7 @@ def _run_stage(
     before: TrainState | None,
     found: Resume,
     wish: StopWish,
+    evaluation: Evaluation | NoEvaluation,
 ) -> TrainState:
     carried = _take_over(recipe, state, before, found)
     state.stage, state.start_nimg = stage, state.nimg
@@ -96,6 +100,7 @@ def _run_stage(
     else:
         first = next(_loader(recipe, state, start=0))  # the pictures of a run keep their captions
     snapshots.begin(state, first)
+    evaluation.begin(state, log)
 
     def after_step(state: TrainState) -> None:
         log.after_step(state)
@@ -104,6 +109,7 @@ def _run_stage(
         snapshots.after_step(state)
         if _wanted_by_any(wish, state.device):
             snapshots.stop(state, wish)
+        evaluation.after_step(state)  # after the stop: a stopped run measures when it goes on
 
     try:
         train(state, batches, after_step)

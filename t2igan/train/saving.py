@@ -104,8 +104,17 @@ def own_tensors(state: TrainState, name: str, tensors: dict[str, Tensor]) -> dic
     return {k: v for k, v in tensors.items() if k not in frozen and k.rsplit(".", 1)[0] not in frozen_modules}
 
 
-def save_generator(state: TrainState, recipe: GanRecipe, path: Path) -> None:
-    """Write the averaged generator, with its text tower where nobody else could fetch that."""
+def save_generator(
+    state: TrainState, recipe: GanRecipe, path: Path, *, best: dict[str, Any] | None = None
+) -> None:
+    """Write the averaged generator, with its text tower where nobody else could fetch that.
+
+    Args:
+        state: the run.
+        recipe: goes into the header.
+        path: where to.
+        best: why it is kept as the best, for the header.
+    """
     has_tower = "T" in state.ema
     section = _carrying(state) if has_tower else json.loads(to_json(state.conditioner.config))
     header = Header(
@@ -113,7 +122,8 @@ def save_generator(state: TrainState, recipe: GanRecipe, path: Path) -> None:
         config=json.loads(to_json(at_stage(recipe, state.stage).generator)),
         conditioner=section,
         recipe=json.loads(to_json(recipe)),
-        progress={"nimg": state.nimg, "step": state.step, "psi": recipe.samples.psi},
+        progress={"nimg": state.nimg, "step": state.step, "psi": recipe.samples.psi}
+        | ({"best": best} if best else {}),
     )
     checkpoint.save(path, snapshot_tensors(state), header)
 

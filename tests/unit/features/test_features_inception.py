@@ -1,0 +1,238 @@
+"""Feature extractors, above all Inception: against clean-fid on an archive of the same calling convention, and refusals."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from t2igan import weights
+from t2igan.errors import WeightsError
+from t2igan.features import EXTRACTORS, build_extractor
+from t2igan.features.clip import OpenClipScorer
+from t2igan.features.extractor import bicubic
+from t2igan.features.inception import FILE, URL
+from t2igan.features.weight_file import read_verified
+from t2igan.metrics.config import (
+    INCEPTION_SHA256,
+    ClipFeaturesConfig,
+    DinoFeaturesConfig,
+    FeaturesConfig,
+    InceptionConfig,
+    JudgeFeaturesConfig,
+    RandomConvFeaturesConfig,
+    SmallClipFeaturesConfig,
+)
+from t2igan.metrics.names import distance_name, score_name
+
+TIMM_TINY = "test_vit.r160_in1k"  # timm's own test model
+CLIP_TINY = {
+    "embed_dim": 16,
+    "vision_cfg": {"image_size": 16, "layers": 1, "width": 64, "patch_size": 8},
+    "text_cfg": {"context_length": 8, "vocab_size": 49408, "layers": 1, "width": 64, "heads": 2},
+}
+
+
+class Archive(nn.Module):
+    """A small network called like the Inception archive: `layers` take what is resized and normalised."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(0)
+        pooled = nn.AdaptiveAvgPool2d(16)
+        self.layers = nn.Sequential(nn.Conv2d(3, 8, 7, stride=8), nn.LeakyReLU(), pooled, nn.Flatten())
+
+    def forward(self, img: Tensor, return_features: bool = False) -> Tensor:
+        return self.layers((img - 128) / 128)
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("weights") / FILE
+    torch.jit.script(Archive()).save(str(path))
+    return path
+
+
+@pytest.fixture(autouse=True)
+def nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("T2IGAN_WEIGHTS", "T2IGAN_ALLOW_NETWORK"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def pictures(size: int, count: int = 2) -> Tensor:
+    shape = (count, 3, size, size)
+    return torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(size))
+
+
+@pytest.mark.parametrize("size", [16, 64, 299, 400])
+def test_features_equal_clean_fid_s_from_any_size(size: int, archive: Path):
+    from cleanfid.inception_torchscript import InceptionV3W
+    from cleanfid.resize import build_resizer
+
+    extractor = build_extractor(InceptionConfig(weights=str(archive), sha256=sha256(archive)))
+    resize = build_resizer("clean")
+    rows = np.stack([resize(picture.permute(1, 2, 0).numpy()) for picture in pictures(size)])
+    with torch.no_grad():
+        expected = InceptionV3W(str(archive.parent), download=False)(
+            torch.from_numpy(rows).permute(0, 3, 1, 2)
+        )
+    found = extractor(pictures(size))
+    assert found.shape == (2, 2048)
+    torch.testing.assert_close(found, expected, rtol=0, atol=2e-5)  # 0.004 grey levels of 128
+
+
+def test_the_preparation_is_pillow_s_bicubic_without_rounding():
+    resize, prepare = weights.clean_fid_resizer(299), bicubic(299, (0, 0, 0), (1 / 255,) * 3)
+    for size in (8, 100, 600):
+        (picture,) = pictures(size, 1)
+        expected = torch.from_numpy(resize(picture.permute(1, 2, 0).numpy())).permute(2, 0, 1)
+        torch.testing.assert_close(prepare(picture[None])[0], expected, rtol=0, atol=0.01)
+
+
+def test_the_archive_is_found_in_the_weights_folder_and_named_by_its_checksum(
+    archive: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("T2IGAN_WEIGHTS", str(archive.parent))
+    extractor = build_extractor(InceptionConfig(sha256=sha256(archive)))
+    assert extractor.name == f"inception-2015-12-05-{sha256(archive)[:16]}"
+    assert (extractor.protocol, extractor.dim) == ("clean-fid 299 px", 2048)
+
+
+def test_a_missing_archive_names_file_source_and_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    with pytest.raises(WeightsError, match="T2IGAN_WEIGHTS is not set") as unset:
+        build_extractor(InceptionConfig())
+    monkeypatch.setenv("T2IGAN_WEIGHTS", str(tmp_path))
+    with pytest.raises(WeightsError) as error:
+        build_extractor(InceptionConfig())
+    for part in (f"{tmp_path}/{FILE}", URL, "T2IGAN_ALLOW_NETWORK"):
+        assert part in str(error.value)
+    for text in (str(unset.value), str(error.value)):
+        assert "\n" not in text
+        assert FILE in text
+
+
+def test_an_archive_of_another_checksum_is_not_opened(archive: Path, tmp_path: Path):
+    with pytest.raises(WeightsError, match=INCEPTION_SHA256):
+        build_extractor(InceptionConfig(weights=str(archive)))
+    broken = tmp_path / FILE
+    broken.write_bytes(b"no archive at all")
+    with pytest.raises(WeightsError, match="SHA-256"):
+        build_extractor(InceptionConfig(weights=str(broken)))
+
+
+def test_a_file_that_is_no_such_network_is_refused_although_its_checksum_was_given(tmp_path: Path):
+    path = tmp_path / "other.pt"
+    path.write_bytes(b"no archive at all")
+    with pytest.raises(WeightsError, match="no TorchScript archive with `layers`"):
+        build_extractor(InceptionConfig(weights=str(path), sha256=sha256(path)))
+    torch.jit.script(nn.Flatten()).save(str(path))
+    with pytest.raises(WeightsError, match="no TorchScript archive with `layers`"):
+        build_extractor(InceptionConfig(weights=str(path), sha256=sha256(path)))
+
+
+def test_a_download_must_be_allowed_and_is_checked_before_it_is_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    source, folder = tmp_path / "source.pt", tmp_path / "weights"
+    source.write_bytes(b"weights")
+    monkeypatch.setenv("T2IGAN_WEIGHTS", str(folder))
+    url, right = source.as_uri(), sha256(source)
+    with pytest.raises(WeightsError, match="T2IGAN_ALLOW_NETWORK=1"):
+        read_verified("a.pt", file=None, sha256=right, url=url)
+    monkeypatch.setenv("T2IGAN_ALLOW_NETWORK", "1")
+    with pytest.raises(WeightsError, match="another network"):
+        read_verified("a.pt", file=None, sha256="0" * 64, url=url)
+    assert not folder.exists()
+    assert read_verified("a.pt", file=None, sha256=right, url=url) == b"weights"
+    source.unlink()
+    assert read_verified("a.pt", file=None, sha256=right, url=url) == b"weights"
+    with pytest.raises(WeightsError, match="cannot be fetched"):
+        read_verified("b.pt", file=None, sha256=right, url=url)
+
+
+def test_every_name_of_the_table_has_a_config_of_that_kind():
+    kinds = [config.model_fields["kind"].default for config in get_args(get_args(FeaturesConfig)[0])]
+    assert EXTRACTORS.names() == kinds
+
+
+@pytest.fixture
+def clip_config(tmp_path: Path) -> ClipFeaturesConfig:
+    path = tmp_path / "t2i-extractor-test.json"
+    path.write_text(json.dumps(CLIP_TINY))
+    return ClipFeaturesConfig(model=str(path), pretrained=None)
+
+
+@pytest.mark.parametrize(
+    ("config", "dim"),
+    [
+        (DinoFeaturesConfig(model=TIMM_TINY, pretrained=False), 64),
+        (SmallClipFeaturesConfig(), 96),
+        (JudgeFeaturesConfig(), 128),
+        (RandomConvFeaturesConfig(), 192),
+    ],
+    ids=lambda value: getattr(value, "kind", ""),
+)
+def test_features_are_rows_of_the_stated_length_and_the_same_in_any_batch(config: FeaturesConfig, dim: int):
+    extractor = build_extractor(config)
+    rows = extractor(pictures(24, 5))
+    assert rows.shape == (5, dim)
+    assert (rows.dtype, extractor.dim) == (torch.float32, dim)
+    torch.testing.assert_close(extractor(pictures(24, 5)[3:]), rows[3:], rtol=1e-4, atol=1e-5)
+
+
+def test_the_name_of_an_extractor_tells_its_weights():
+    config = DinoFeaturesConfig(model=TIMM_TINY, pretrained=False)
+    torch.manual_seed(1)
+    first, again = build_extractor(config).name, build_extractor(config).name
+    assert first != again
+    assert (
+        build_extractor(RandomConvFeaturesConfig()).name == build_extractor(RandomConvFeaturesConfig()).name
+    )
+
+
+def test_clip_embeddings_are_open_clip_s(clip_config: ClipFeaturesConfig):
+    torch.manual_seed(0)
+    model = weights.open_clip_model(clip_config.model)
+    torch.manual_seed(0)
+    scorer = OpenClipScorer(clip_config)
+    mean, std = (torch.tensor(model.visual.preprocess_cfg[key])[:, None, None] for key in ("mean", "std"))
+    with torch.no_grad():
+        expected = model.encode_image((pictures(16) / 255 - mean) / std)
+        texts = model.encode_text(weights.open_clip_tokenizer(clip_config.model)(["a cat", "a red dog"]))
+    torch.testing.assert_close(scorer.embed_images(pictures(16)), expected)
+    torch.testing.assert_close(scorer.embed_texts(["a cat", "a red dog"]), texts)
+    torch.manual_seed(0)
+    torch.testing.assert_close(build_extractor(clip_config)(pictures(16)), expected)
+
+
+def test_only_inception_with_the_known_weights_is_called_fid():
+    assert distance_name(InceptionConfig()) == "fid"
+    assert distance_name(InceptionConfig(sha256="0" * 64)) == "fd_inception"
+    assert (
+        distance_name(DinoFeaturesConfig(model="vit_small_patch16_224.dino"))
+        == "fd_vit_small_patch16_224.dino"
+    )
+    assert distance_name(ClipFeaturesConfig()) == "fd_ViT-g-14_laion2b_s12b_b42k"
+    assert distance_name(JudgeFeaturesConfig()) == "fd_judge"
+
+
+def test_scores_of_two_clips_have_two_names():
+    big_g = ClipFeaturesConfig(model="ViT-bigG-14", pretrained="laion2b_s39b_b160k")
+    local = ClipFeaturesConfig(model="ViT-g-14", pretrained="weights/mine.pt")
+    names = [score_name(config) for config in (ClipFeaturesConfig(), big_g, local, SmallClipFeaturesConfig())]
+    assert names == [
+        "clip_score_ViT-g-14_laion2b_s12b_b42k",
+        "clip_score_ViT-bigG-14_laion2b_s39b_b160k",
+        "clip_score_ViT-g-14_mine",
+        "clip_score_small_clip",
+    ]
