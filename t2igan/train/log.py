@@ -30,6 +30,7 @@ class TickLog:
         self._start_nimg = self._last_nimg = state.nimg
         self._console = Console(stderr=True)
         self._is_quiet = dist.rank() != 0
+        self._unwritten: set[str] = set()
         loggers = () if self._is_quiet else state.config.loggers
         self._trackers = open_trackers(loggers, run_dir, nimg=state.nimg)
         self._bar = _bar(self._console) if sys.stderr.isatty() and not self._is_quiet else None
@@ -48,12 +49,17 @@ class TickLog:
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def append(self, name: str, line: str) -> None:
-        """Add a line to a file; a full disk must not end the run."""
+        """Add a line to a file; a full disk must not end the run, and is said once."""
         try:
-            with (self._dir / name).open("a") as file:
-                file.write(line + "\n")
+            _add_line(self._dir / name, line)
         except OSError as error:
-            self._print(f"warning: {name} could not be written ({error}); free some space. Training goes on.")
+            if name not in self._unwritten:
+                self._print(
+                    f"warning: {name} could not be written ({error}); free some space. Training goes on."
+                )
+            self._unwritten.add(name)
+        else:
+            self._unwritten.discard(name)
 
     def after_step(self, state: TrainState) -> None:
         """Move the bar; at a tick, write the line."""
@@ -101,6 +107,13 @@ class TickLog:
         if self._bar is not None:
             self._bar.stop()
         self._each_tracker(lambda tracker: tracker.close())
+
+
+def _add_line(path: Path, line: str) -> None:
+    """Append a line, after ending one that a killed process or a full disk has cut."""
+    with path.open("ab+") as file:
+        is_cut = file.tell() > 0 and file.seek(-1, 2) >= 0 and file.read(1) != b"\n"
+        file.write((b"\n" if is_cut else b"") + line.encode() + b"\n")
 
 
 def tick_line(stats: dict[str, float], stop_nimg: int) -> str:

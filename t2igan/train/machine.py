@@ -9,6 +9,7 @@ import torch
 from t2igan import dist, launch
 from t2igan.errors import UsageError
 from t2igan.recipe.schema import TrainConfig
+from t2igan.train.agreement import check_versions
 from t2igan.train.memory import keep_freed_memory
 
 
@@ -17,7 +18,7 @@ def setup_machine(train: TrainConfig) -> torch.device:
 
     Raises:
         UsageError: if the processes cannot share a batch evenly, or this one has no GPU of its own.
-        T2IGanError: if the processes do not meet.
+        T2IGanError: if the processes do not meet, or are of different versions.
     """
     launch.adopt_slurm(os.environ)
     world = launch.world_size(os.environ)
@@ -26,6 +27,7 @@ def setup_machine(train: TrainConfig) -> torch.device:
     num_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     device = own_device(launch.local_rank(os.environ), num_gpus)
     dist.init(device)
+    check_versions(device)
     if device.type == "cpu":
         keep_freed_memory()
     if train.threads is not None and device.type == "cpu":

@@ -9,16 +9,22 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from t2igan import __version__, checkpoint
+import torch
+
+from t2igan import __version__, checkpoint, dist
 from t2igan.decode import decode_json
 from t2igan.errors import CheckpointError, RecipeError, UsageError
+from t2igan.files import remove_abandoned
 from t2igan.recipe.schema import EncoderRecipe, GanRecipe, Recipe
-from t2igan.train.saving import numbered_files
+from t2igan.train.agreement import from_rank0, together
+from t2igan.train.saving import load_state, numbered_files
+from t2igan.train.state import TrainState
 
 # What a run may change between two starts: what is shown, kept and loaded how, but not what is learned.
 FREE = ("name", "description", "samples", "metrics")
 FREE_TRAIN = ("threads", "workers", "tick_kimg", "sample_kimg", "state_kimg", "keep_states", "keep_snapshots",
               "milestone_kimg", "on_bad_steps", "max_bad_steps", "loggers", "compile")  # fmt: skip
+ASIDE = ".aside"  # added to the name of a state that is not gone on from
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,43 @@ class Resume:
     path: Path | None
     stage: int
     said: list[str]
+
+
+def agree_on_resume(
+    recipe: GanRecipe | EncoderRecipe, run_dir: Path, wish: str, device: torch.device, *, allow_changed: bool
+) -> Resume:
+    """What rank 0 finds, on all ranks, once it has removed what a killed process left half-written.
+
+    Raises:
+        T2IGanError: as `find_resume`, on every rank.
+    """
+    found = Resume(None, 0, [])
+    with together(device):
+        if dist.rank() == 0:
+            found = find_resume(recipe, run_dir, wish, allow_changed=allow_changed)
+            removed = ", ".join(str(path.relative_to(run_dir)) for path in remove_abandoned(run_dir))
+            found.said.extend([f"removed what a killed process left: {removed}"] if removed else [])
+    stage, _, path = from_rank0(f"{found.stage} {found.path or ''}", device).partition(" ")
+    return Resume(Path(path) if path else None, int(stage), found.said)
+
+
+def resume_from(path: Path, state: TrainState, run_dir: Path) -> list[str]:
+    """Load a state on all ranks, and set aside the folder's newer ones: they are damaged, or of a course now given up.
+
+    Returns:
+        What to say about it.
+
+    Raises:
+        CheckpointError: if the state does not fit, or another rank cannot read it.
+    """
+    with together(state.device):
+        load_state(state, path)
+    if dist.rank() != 0:
+        return []
+    newer = [old for old in numbered_files(run_dir / "state") if float(old.stem) * 1000 > state.nimg + 50]
+    for old in newer:
+        old.replace(old.with_name(old.name + ASIDE))  # else they would be the newest for good
+    return [f"set aside: {old}{ASIDE}" for old in newer]
 
 
 def find_resume(
@@ -76,6 +119,7 @@ def _read_state_header(path: Path) -> checkpoint.Header:
         raise CheckpointError(
             f"{path}: a checkpoint of kind {header.kind!r}; only a run's state/* can be resumed."
         )
+    checkpoint.verify(path)  # now, while there is an older one to take
     return header
 
 

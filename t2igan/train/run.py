@@ -15,15 +15,16 @@ from t2igan.files import write_atomic
 from t2igan.recipe.check import check
 from t2igan.recipe.schema import EncoderRecipe, GanRecipe
 from t2igan.recipe.stages import num_stages, stage_kimg
+from t2igan.train.agreement import lost_peers, together
 from t2igan.train.evaluation import Evaluation, NoEvaluation, build_evaluation
 from t2igan.train.lock import run_lock
 from t2igan.train.log import TickLog
 from t2igan.train.loop import train
 from t2igan.train.machine import setup_machine
 from t2igan.train.opening import opening_lines
-from t2igan.train.resume import Resume, find_resume
-from t2igan.train.rollback import roll_back
-from t2igan.train.saving import load_state, numbered_files
+from t2igan.train.resume import Resume, agree_on_resume, resume_from
+from t2igan.train.rollback import Rollback
+from t2igan.train.saving import numbered
 from t2igan.train.setup import setup_encoder, setup_gan
 from t2igan.train.signals import StopWish, stop_wish
 from t2igan.train.snapshot import Snapshots
@@ -53,15 +54,16 @@ def run(recipe: AnyRecipe, run_dir: Path, *, resume: str = "auto", allow_changed
     device = setup_machine(recipe.train)
     try:
         check(recipe, world=dist.world())
-        with run_lock(run_dir), stop_wish() as wish:
-            found = find_resume(recipe, run_dir, resume, allow_changed=allow_changed)
+        with lost_peers(), run_lock(run_dir, device), stop_wish() as wish:
+            found = agree_on_resume(recipe, run_dir, resume, device, allow_changed=allow_changed)
             evaluation = build_evaluation(recipe, run_dir)  # now, as weights may be missing
             state = None
             for stage in range(found.stage, num_stages(recipe)):
                 fresh = _setup(recipe, stage, device)
                 state = _run_stage(recipe, run_dir, stage, fresh, state, found, wish, evaluation)
+            assert state is not None
             dist.barrier()  # until rank 0 has written the snapshot
-        return numbered_files(run_dir / "snapshots")[-1]
+        return numbered(run_dir / "snapshots", state.nimg)
     finally:
         dist.close()
 
@@ -85,15 +87,18 @@ def _run_stage(
     carried = _take_over(recipe, state, before, found)
     state.stage, state.start_nimg = stage, state.nimg
     if before is None and found.path is not None:
-        load_state(state, found.path)
+        found.said.extend(resume_from(found.path, state, run_dir))
     state.stop_nimg = state.start_nimg + round(stage_kimg(recipe, stage) * 1000)
-    batches = _loader(recipe, state, start=state.nimg)  # before anything is written: the data may be missing
-    if dist.rank() == 0:
-        write_atomic(run_dir / "recipe.yaml", to_yaml(recipe).encode())
+    with together(state.device):
+        batches = _loader(
+            recipe, state, start=state.nimg
+        )  # before anything is written: the data may be missing
+        if dist.rank() == 0:
+            write_atomic(run_dir / "recipe.yaml", to_yaml(recipe).encode())
     log = TickLog(run_dir, state)
     for line in [*(found.said if before is None else []), *opening_lines(state, carried)]:
         log.say(line)
-    snapshots = Snapshots(run_dir, recipe, log)
+    snapshots, rollback = Snapshots(run_dir, recipe, log), Rollback(run_dir)
     if state.step == 0:
         first = next(batches)
         batches = chain([first], batches)
@@ -105,9 +110,9 @@ def _run_stage(
     def after_step(state: TrainState) -> None:
         log.after_step(state)
         if state.wants_rollback:
-            log.say(roll_back(state, run_dir))
+            log.say(rollback(state))
         snapshots.after_step(state)
-        if _wanted_by_any(wish, state.device):
+        if wish.of_any_rank(state.device):
             snapshots.stop(state, wish)
         evaluation.after_step(state)  # after the stop: a stopped run measures when it goes on
 
@@ -144,10 +149,3 @@ def _loader(recipe: AnyRecipe, state: TrainState, *, start: int) -> Iterator[Bat
         start=start,
         workers=recipe.train.workers if start == state.nimg else 0,
     )
-
-
-def _wanted_by_any(wish: StopWish, device: torch.device) -> bool:
-    """Whether any rank was asked to stop: all of them must leave after the same step."""
-    if dist.world() == 1:
-        return wish.wanted
-    return bool(dist.all_reduce_sum(torch.tensor(float(wish.wanted), device=device)))

@@ -8,12 +8,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
-from t2igan import checkpoint
+from t2igan import checkpoint, dist
 from t2igan.checkpoint import Header, part, with_prefix
 from t2igan.encode import to_json
-from t2igan.errors import CheckpointError
+from t2igan.errors import CheckpointError, TrainingError
 from t2igan.models.encoders import KINDS
 from t2igan.recipe.schema import EncoderRecipe, GanRecipe
 from t2igan.recipe.stages import at_stage
@@ -37,12 +38,25 @@ def numbered_files(folder: Path) -> list[Path]:
 
 
 def save_state(state: TrainState, recipe: GanRecipe | EncoderRecipe, path: Path) -> None:
-    """Write everything that a resumed run needs."""
+    """Write everything that a resumed run needs, on rank 0; on all ranks, it may raise.
+
+    Raises:
+        TrainingError: if a weight is not finite; so whatever is on the disk is worth going back to.
+        OSError: if the file cannot be written.
+    """
     progress = {key: getattr(state, key) for key in COUNTERS}
     header = Header("state", recipe=json.loads(to_json(recipe)), progress=progress)
     if "T" in state.networks:  # whoever samples from a state finds in it how the trained tower is built
         header = replace(header, conditioner=_carrying(state))
-    checkpoint.save(path, state_tensors(state), header)
+    _write(path, state_tensors(state), header)
+
+
+def _write(path: Path, tensors: dict[str, Tensor], header: Header) -> None:
+    broken = next((name for name, tensor in tensors.items() if not bool(torch.isfinite(tensor).all())), None)
+    if broken is not None:
+        raise TrainingError(f"{path}: not written, as {broken} is not finite; lower the learning rates")
+    if dist.rank() == 0:
+        checkpoint.save(path, tensors, header)
 
 
 def state_tensors(state: TrainState) -> dict[str, Tensor]:
@@ -72,17 +86,18 @@ def load_weights(state: TrainState, path: Path) -> Header:
     """Put a saved state's networks, averages and moments back, but not its counters.
 
     Raises:
-        CheckpointError: if the file does not fit; then nothing has been loaded.
+        CheckpointError: if the file does not fit; then networks and averages are as they were.
     """
     header, tensors = checkpoint.read(path, kind="state")
     _check_fit(state, tensors, path)
-    for name, network in state.networks.items():
-        network.load_state_dict(part(tensors, name), strict=False)  # checked; a backbone is not in the file
     for name, optimizer in state.optimizers.items():
+        optimizer.state.clear()  # what has no moments in the file had no gradient by then
         saved = part(tensors, f"optim.{name}")
         load_optimizer(optimizer, state.params[name], saved, source=str(path))
+    for name, network in state.networks.items():
+        network.load_state_dict(part(tensors, name), strict=False)  # checked; a backbone is not in the file
     for name, ema in state.ema.items():
-        checkpoint.load_strictly(ema.network, part(tensors, f"{name}_ema"), source=str(path))
+        ema.network.load_state_dict(part(tensors, f"{name}_ema"))
     return header
 
 
@@ -95,6 +110,8 @@ def _check_fit(state: TrainState, tensors: dict[str, Tensor], path: Path) -> Non
             raise CheckpointError(
                 f"{path}: network {name} differs in {', '.join(unfit[:3])}. Resume with the recipe of that run."
             )
+    for name, ema in state.ema.items():
+        checkpoint.check_fit(ema.network, part(tensors, f"{name}_ema"), source=str(path))
 
 
 def own_tensors(state: TrainState, name: str, tensors: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -125,7 +142,7 @@ def save_generator(
         progress={"nimg": state.nimg, "step": state.step, "psi": recipe.samples.psi}
         | ({"best": best} if best else {}),
     )
-    checkpoint.save(path, snapshot_tensors(state), header)
+    _write(path, snapshot_tensors(state), header)
 
 
 def snapshot_tensors(state: TrainState) -> dict[str, Tensor]:
@@ -150,4 +167,4 @@ def save_encoder(state: TrainState, recipe: EncoderRecipe, path: Path) -> None:
         recipe=json.loads(to_json(recipe)),
         progress={"nimg": state.nimg, "step": state.step},
     )
-    checkpoint.save(path, snapshot_tensors(state), header)
+    _write(path, snapshot_tensors(state), header)

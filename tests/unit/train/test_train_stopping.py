@@ -62,7 +62,7 @@ def test_a_full_disk_costs_the_checkpoint_and_nothing_else(tmp_path: Path):
         preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (LIMIT, LIMIT)),
     )
     assert done.returncode == 1
-    assert done.stderr.count("warning: the checkpoint was not written") == 2  # at 13 and 26 steps
+    assert done.stderr.count("warning: the checkpoint was not written") == 1  # of several attempts
     assert "kimg 0.2/0.2" in done.stderr  # it trained to the end
     assert (
         "error: run/snapshots/000000.2.safetensors: the finished network could not be written" in done.stderr
