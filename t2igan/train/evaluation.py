@@ -18,6 +18,7 @@ from t2igan.errors import T2IGanError
 from t2igan.metrics.config import MetricsConfig
 from t2igan.metrics.names import metric_names
 from t2igan.recipe.schema import EncoderRecipe, GanRecipe
+from t2igan.train.agreement import any_rank, together
 from t2igan.train.best import Best
 from t2igan.train.log import TickLog
 from t2igan.train.measures import Measures, draw, measure
@@ -142,14 +143,13 @@ class Evaluation:
 
     def _is_measured(self, state: TrainState) -> bool:
         """Whether the metrics of this step have been written, as rank 0 sees it."""
-        there = torch.zeros(1, device=state.device)
-        path = self._dir / METRICS
+        is_there, path = False, self._dir / METRICS
         if dist.rank() == 0 and path.is_file():
             rows = [_row(line) for line in path.read_text(encoding="utf-8", errors="replace").splitlines()]
             here = {"step": state.step, "resolution": state.resolution}
             psis = {r.get("psi") for r in rows if all(r.get(k) == v for k, v in here.items())}
-            there += psis >= set(self._config.psi)
-        return bool(dist.all_reduce_sum(there))
+            is_there = psis >= set(self._config.psi)
+        return any_rank(is_there, state.device)
 
     def _grid(self, state: TrainState) -> None:
         """Rows are prompts, columns psi; every rank draws, as networks may be spread over ranks, and rank 0 writes."""
@@ -193,8 +193,15 @@ class NoEvaluation:
         """Nothing to measure."""
 
 
-def build_evaluation(recipe: GanRecipe | EncoderRecipe, run_dir: Path) -> Evaluation | NoEvaluation:
+def build_evaluation(
+    recipe: GanRecipe | EncoderRecipe, run_dir: Path, device: torch.device
+) -> Evaluation | NoEvaluation:
     """What a recipe asks to be measured.
+
+    Args:
+        recipe: of the run.
+        run_dir: its folder.
+        device: where ranks communicate.
 
     Raises:
         WeightsError: if a network that measures is not on this machine.
@@ -202,7 +209,8 @@ def build_evaluation(recipe: GanRecipe | EncoderRecipe, run_dir: Path) -> Evalua
     """
     if not isinstance(recipe, GanRecipe) or recipe.metrics is None:
         return NoEvaluation()
-    return Evaluation(run_dir, recipe, recipe.metrics)
+    with together(device):
+        return Evaluation(run_dir, recipe, recipe.metrics)
 
 
 def _row(line: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from t2igan.data.loader import Stream, build_loader, build_stream
 from t2igan.encode import to_json
 from t2igan.errors import DataError, T2IGanError
 from t2igan.metrics.stats import FeatureStats
+from t2igan.train.agreement import together
 from t2igan.train.log import TickLog
 from t2igan.train.measures import Asked, Measures, Share
 
@@ -60,7 +61,8 @@ def real_side(
     if missing:
         log.say(f"metrics: reading {missing:,} training images of {source.resolution} px to compare with")
     share = Share.of(measures.config.num_images, most)
-    asked = _read(source, measures, share, stats, missing)
+    with together(device):
+        asked = _read(source, measures, share, stats, missing)
     if missing:
         stats = stats.reduce(device=device)
     if missing and dist.rank() == 0:
@@ -71,12 +73,13 @@ def real_side(
 def _known(source: Source, measures: Measures, path: Path, device: torch.device) -> tuple[FeatureStats, int]:
     """Statistics that an earlier start has left, or empty ones; and how many images are to be read, by all ranks."""
     stats, facts = measures.new_stats(), torch.zeros(2, dtype=torch.float64)
-    if dist.rank() == 0:
-        stream = _stream(source)
-        most = len(stream) if isinstance(stream, Sized) else measures.config.reference_images
-        total = min(most, measures.config.reference_images)
-        stats = _load(path, measures.new_stats(_identity(source, stream, total)))
-        facts = torch.tensor([total, total - stats.count], dtype=torch.float64)
+    with together(device):
+        if dist.rank() == 0:
+            stream = _stream(source)
+            most = len(stream) if isinstance(stream, Sized) else measures.config.reference_images
+            total = min(most, measures.config.reference_images)
+            stats = _load(path, measures.new_stats(_identity(source, stream, total)))
+            facts = torch.tensor([total, total - stats.count], dtype=torch.float64)
     total, missing = dist.all_reduce_sum(facts.to(device)).tolist()
     if total < 2:
         raise DataError("metrics need two training images or more to compare with. Add images to the data.")

@@ -56,7 +56,7 @@ def run(recipe: AnyRecipe, run_dir: Path, *, resume: str = "auto", allow_changed
         check(recipe, world=dist.world())
         with lost_peers(), run_lock(run_dir, device), stop_wish() as wish:
             found = agree_on_resume(recipe, run_dir, resume, device, allow_changed=allow_changed)
-            evaluation = build_evaluation(recipe, run_dir)  # now, as weights may be missing
+            evaluation = build_evaluation(recipe, run_dir, device)  # now, as weights may be missing
             state = None
             for stage in range(found.stage, num_stages(recipe)):
                 fresh = _setup(recipe, stage, device)
