@@ -10,6 +10,10 @@ from torch.autograd.function import once_differentiable
 
 from t2igan.ops.layers import channel_sums
 
+Remake = tuple[
+    Tensor, Tensor, Tensor
+]  # x [N, C, H, W], gain and shift [N, C]: x gain + shift is made anew of them
+
 
 def group_norm(x: Tensor, num_groups: int, weight: Tensor, bias: Tensor, eps: float = 1e-5) -> Tensor:
     """As torch.nn.functional.group_norm; moments in float32, result in the dtype of x; no second derivative.
@@ -21,7 +25,21 @@ def group_norm(x: Tensor, num_groups: int, weight: Tensor, bias: Tensor, eps: fl
         bias: [C] float32.
         eps: added to the variance.
     """
-    return _GroupNorm.apply(x, num_groups, weight, bias, eps)  # pyright: ignore[reportReturnType]
+    return remakeable_group_norm(x, num_groups, weight, bias, eps)[0]
+
+
+def remakeable_group_norm(
+    x: Tensor, num_groups: int, weight: Tensor, bias: Tensor, eps: float = 1e-5
+) -> tuple[Tensor, Remake]:
+    """`group_norm`, with what its result can be made of again by those who need it in a backward pass only."""
+    y, gain, shift = _GroupNorm.apply(x, num_groups, weight, bias, eps)  # pyright: ignore[reportGeneralTypeIssues]
+    return y, (x.detach(), gain, shift)
+
+
+def remake(parts: Remake) -> Tensor:
+    """The map again: x gain + shift."""
+    x, gain, shift = parts
+    return torch.addcmul(_map(shift, x), x, _map(gain, x))
 
 
 class _GroupNorm(torch.autograd.Function):
@@ -32,7 +50,9 @@ class _GroupNorm(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, num_groups: int, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+    def forward(
+        ctx: Any, x: Tensor, num_groups: int, weight: Tensor, bias: Tensor, eps: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
         wide = x.float() if x.dtype == torch.float16 else x  # squares of float16 overflow from 256 on
         mean = _group_mean(channel_sums(wide, weight.dtype), x, num_groups)  # [N, C]
         square = (wide - mean.to(wide.dtype)[:, :, None, None]).square_()
@@ -41,7 +61,9 @@ class _GroupNorm(torch.autograd.Function):
         ctx.num_groups = num_groups
         ctx.save_for_backward(x, weight, mean, rstd)
         gain = weight * rstd
-        return torch.addcmul(_map(bias - gain * mean, x), x, _map(gain, x))
+        shift = bias - gain * mean
+        ctx.mark_non_differentiable(gain, shift)
+        return remake((x, gain, shift)), gain, shift
 
     @staticmethod
     @once_differentiable

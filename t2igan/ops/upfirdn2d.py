@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -39,12 +41,29 @@ def upfirdn2d(
         if (
             padding[0] == padding[1]
         ):  # inside the convolution it is free; F.pad doubled the time of a 4x4 FIR on a CPU
-            return F.conv2d(x, weight, padding=padding[0], groups=channels)
+            return _Fir.apply(x, weight, padding[0])  # pyright: ignore[reportReturnType]
         return F.conv2d(F.pad(x, (*padding, *padding)), weight, groups=channels)
     # A transposed convolution is zero-stuffing and filtering at once; cropping its full result pads by h - 1 - crop.
     weight = weight.expand(channels, 1, *f.shape).contiguous()
     y = F.conv_transpose2d(x, weight, stride=up, groups=channels)  # [N, C, (H - 1) up + h, ...]
     return _crop_or_pad(y, f, up=up, padding=padding)
+
+
+class _Fir(torch.autograd.Function):
+    """Depth-wise convolution with a fixed filter: linear, so the gradient needs no input, which conv2d would keep."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, padding: int) -> Tensor:
+        ctx.save_for_backward(weight)
+        ctx.padding = padding
+        return F.conv2d(x, weight, padding=padding, groups=x.shape[1])
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        (weight,) = ctx.saved_tensors
+        inner = weight.shape[-1] - 1 - ctx.padding  # of the transposed convolution, as a plain one
+        flipped = weight.flip(2, 3)
+        return _Fir.apply(grads[0], flipped, inner), None, None  # pyright: ignore[reportReturnType]
 
 
 def _crop_or_pad(y: Tensor, f: Tensor, *, up: int, padding: tuple[int, int]) -> Tensor:

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from t2igan.models.stylegan_t.config import GROUPS
 from t2igan.ops.bias_act import bias_act
-from t2igan.ops.group_norm import group_norm
+from t2igan.ops.group_norm import Remake, remakeable_group_norm
 from t2igan.ops.layers import Dense
 from t2igan.ops.modulated_conv import convolve, demodulation, prenormalize
 from t2igan.ops.upfirdn2d import resample_filter
@@ -80,22 +80,29 @@ class SynthesisLayer(nn.Module):
         if not self.is_residual:
             return self._convolve(x, style, noise_mode, gain)
         # sqrt(2) rides on the norm's affine and on gamma instead of a pass over the sum.
-        x = self._normalize(x)
-        y = self._convolve(x, style, noise_mode, gain, x_gain=math.sqrt(2))
+        x, made_of = self._normalize(x)
+        y = self._convolve(x, style, noise_mode, gain, x_gain=math.sqrt(2), made_of=made_of)
         return (y * (self.gamma * math.sqrt(2)).to(y.dtype)).add_(x)
 
-    def _normalize(self, x: Tensor) -> Tensor:
+    def _normalize(self, x: Tensor) -> tuple[Tensor, Remake]:
         """sqrt(2) GroupNorm(x), statistics in float32."""
         gain = math.sqrt(2)
         norm = self.norm
-        return group_norm(x, norm.num_groups, norm.weight * gain, norm.bias * gain, norm.eps)
+        return remakeable_group_norm(x, norm.num_groups, norm.weight * gain, norm.bias * gain, norm.eps)
 
     def _convolve(
-        self, x: Tensor, style: Tensor, noise_mode: NoiseMode, gain: float, *, x_gain: float = 1.0
+        self,
+        x: Tensor,
+        style: Tensor,
+        noise_mode: NoiseMode,
+        gain: float,
+        *,
+        x_gain: float = 1.0,
+        made_of: Remake | None = None,
     ) -> Tensor:
         """The layer without its residual, for an x that is x_gain times too large."""
         weight, style = prenormalize(x, self.weight, style)
-        y = convolve(x * style.to(x.dtype)[:, :, None, None], weight, up=self.up)
+        y = convolve(x, style, weight, up=self.up, made_of=made_of)
         noise = self._noise(y, noise_mode)
         return bias_act(
             y,

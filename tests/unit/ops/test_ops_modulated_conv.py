@@ -23,7 +23,7 @@ def test_modulated_conv_equals_one_convolution_a_sample_with_its_own_weights(up,
         own = weight * s[:, None, None]
         if demodulate:
             own = own / (own.square().sum(dim=(1, 2, 3), keepdim=True) + 1e-8).sqrt()
-        expected.append(convolve(sample[None], own, up=up))
+        expected.append(convolve(sample[None], torch.ones(1, 5), own, up=up))
     found = modulated_conv2d(x, weight, style, up=up, demodulate=demodulate)
     torch.testing.assert_close(found, torch.cat(expected), atol=EXACT, rtol=1e-5)
 
@@ -32,7 +32,7 @@ def test_up_convolution_is_zero_stuffing_low_pass_and_true_convolution():
     x, weight = draw(2, 5, 6, 7), draw(4, 5, 3, 3, seed=1)
     stuffed = upfirdn2d_reference(x, resample_filter(), up=2, padding=(3, 2), gain=4)
     expected = F.conv2d(stuffed, weight.flip(2, 3))
-    found = convolve(x, weight, up=2)
+    found = convolve(x, torch.ones(x.shape[:2]), weight, up=2)
     assert found.shape == (2, 4, 12, 14)
     torch.testing.assert_close(found, expected, atol=EXACT, rtol=1e-5)
 
