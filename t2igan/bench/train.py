@@ -81,8 +81,8 @@ def bench_train(recipe: AnyRecipe, *, steps: int = 10, stage: int | None = None)
     device = setup_machine(recipe.train)
     if dist.world() > 1:
         raise UsageError("t2igan bench measures one process: start it without torchrun.")
-    state = _build(recipe, stage, device)
-    batches = watch(state, _batches(recipe, state))
+    state = build(recipe, stage, device)
+    batches = watch(state, batches_of(recipe, state))
     run_steps(state, batches, WARM_UPS)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
@@ -107,7 +107,12 @@ def bench_train(recipe: AnyRecipe, *, steps: int = 10, stage: int | None = None)
     }
 
 
-def _build(recipe: AnyRecipe, stage: int | None, device: torch.device) -> MeteredState:
+def build(recipe: AnyRecipe, stage: int | None, device: torch.device) -> MeteredState:
+    """A stage of a recipe, from 1, or its last, with fresh weights.
+
+    Raises:
+        UsageError: if there is no such stage.
+    """
     last = num_stages(recipe)
     number = last if stage is None else stage
     if not 1 <= number <= last:
@@ -117,7 +122,8 @@ def _build(recipe: AnyRecipe, stage: int | None, device: torch.device) -> Metere
     return MeteredState(**vars(state))
 
 
-def _batches(recipe: AnyRecipe, state: TrainState) -> Iterator[Batch]:
+def batches_of(recipe: AnyRecipe, state: TrainState) -> Iterator[Batch]:
+    """A recipe's batches from the first one on."""
     return build_loader(
         recipe.data,
         resolution=state.resolution,
@@ -129,6 +135,21 @@ def _batches(recipe: AnyRecipe, state: TrainState) -> Iterator[Batch]:
 
 def watch(state: MeteredState, batches: Iterator[Batch]) -> Iterator[Batch]:
     """Put the state's meter on everything that a step calls; returns the batches, watched as well."""
+    if state.config.compile:
+        _watch_phases(state)
+    else:
+        _watch_parts(state)
+    return iter(state.meter.timed("data", batches.__next__), None)
+
+
+def _watch_phases(state: MeteredState) -> None:
+    """Phases as wholes: a meter inside would break the compiled graph."""
+    for number, (phase, module) in enumerate(state.phases):
+        whole: Any = state.meter.timed(f"loss of {phase.name}", module, then=f"backward of {phase.trains}")
+        state.phases[number] = (phase, whole)
+
+
+def _watch_parts(state: MeteredState) -> None:
     meter, loss = state.meter, state.loss
     for name, network in state.networks.items():
         if name in PARTS:
@@ -141,7 +162,6 @@ def watch(state: MeteredState, batches: Iterator[Batch]) -> Iterator[Batch]:
         loss.guide = meter.timed("CLIP guidance", loss.guide)  # pyright: ignore[reportAttributeAccessIssue]
     for phase, module in state.phases:
         module.forward = meter.timed("loss", module.forward, then=f"backward of {phase.trains}")
-    return iter(meter.timed("data", batches.__next__), None)
 
 
 def run_steps(state: TrainState, batches: Iterator[Batch], steps: int) -> list[float]:
@@ -161,7 +181,9 @@ def _flops(state: MeteredState, batches: Iterator[Batch]) -> tuple[dict[str, flo
         parts.update(state.meter.stop())
 
     parts: dict[str, float] = {}
-    return parts, count_flops(run)
+    # A counter sees the operations of eager code only; without train.compile the stance changes nothing.
+    with torch.compiler.set_stance("force_eager"):
+        return parts, count_flops(run)
 
 
 def speed(seconds: list[float], images: int, flops: float, peaks: dict[str, float]) -> dict[str, Any]:

@@ -21,6 +21,9 @@ def train(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a key, e.g. train.batch=32."),
     ] = None,
+    plain: Annotated[
+        bool, typer.Option("--plain", help="Also time the plain formulation of the generator, in turns.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure training steps of a recipe. Trains from fresh weights and writes nothing.
@@ -33,6 +36,10 @@ def train(
     from t2igan.bench.train import bench_train
 
     found = bench_train(resolved, steps=steps, stage=stage)
+    if plain:
+        from t2igan.bench.plain import bench_against_plain
+
+        found["plain"] = bench_against_plain(resolved, steps=steps, stage=stage)
     if as_json:
         print(json.dumps(found))
     else:
@@ -87,6 +94,8 @@ def _show_train(found: dict[str, Any]) -> None:
         ]
         for name, part in found["parts"].items()
     ]
+    if "plain" in found:
+        facts.append(_against_plain(found["plain"]))
     _print(facts, ["part of a step", "ms", "share", "GFLOP", f"of the {found['precision']} peak"], rows)
 
 
@@ -122,6 +131,13 @@ def _show_sample(found: dict[str, Any]) -> None:
 
 def _ms(seconds: float) -> str:
     return f"{seconds * 1000:.1f}"
+
+
+def _against_plain(found: dict[str, Any]) -> str:
+    return (
+        f"plain formulation: step {found['plain_s'] * 1000:.1f} ms, ours takes {found['ratio']:.2f} of it "
+        f"({found['cpu_ratio']:.2f} in CPU time), the generator's forward pass {found['forward_ratio']:.2f}"
+    )
 
 
 def _peaks(found: dict[str, Any]) -> str:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from t2igan.models.common.mapping import Mapping
 from t2igan.models.stylegan_t.config import StyleGANTConfig
+from t2igan.models.stylegan_t.plain import use_plain_layers
 from t2igan.models.stylegan_t.synthesis import Styles, Synthesis
 from t2igan.types import Condition, NoiseMode
 
@@ -53,6 +54,10 @@ class Generator(nn.Module):
             return names
         blocks = tuple(f"synthesis.b{r}." for r in self.config.resolutions if r > freeze_up_to)
         return [name for name in names if name.startswith(blocks) or ".torgb." in name]
+
+    def use_plain_formulation(self) -> None:
+        """Compute as the official code does from now on: the same numbers, slower. For benchmarks."""
+        use_plain_layers(self)
 
     def forward(
         self, z: Tensor, c: Condition, *, psi: float = 1.0, noise_mode: NoiseMode = "const"

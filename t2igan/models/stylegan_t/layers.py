@@ -44,6 +44,7 @@ class SynthesisLayer(nn.Module):
     """
 
     noise_const: Tensor
+    resample_filter: Tensor
 
     def __init__(
         self,
@@ -103,7 +104,7 @@ class SynthesisLayer(nn.Module):
         """The layer without its residual, for an x that is x_gain times too large."""
         weight, style = prenormalize(x, self.weight, style)
         y = convolve(x, style, weight, up=self.up, made_of=made_of)
-        noise = self._noise(y, noise_mode)
+        noise = self.noise(y, noise_mode)
         return bias_act(
             y,
             self.bias,
@@ -114,7 +115,8 @@ class SynthesisLayer(nn.Module):
             clamp=self.conv_clamp,
         )
 
-    def _noise(self, y: Tensor, noise_mode: NoiseMode) -> Tensor | None:
+    def noise(self, y: Tensor, noise_mode: NoiseMode) -> Tensor | None:
+        """[1 or N, 1, H, W] float32 noise of unit strength for a map, or None."""
         if not self.has_noise or noise_mode == "none":
             return None
         if noise_mode == "const":
