@@ -57,5 +57,7 @@ def _random_crop(images: Tensor) -> Tensor:
     room = images.shape[-1] - CROP
     if room <= 0:
         return images
-    top, left = (int(n) for n in torch.randint(room + 1, (2,)))
-    return images[..., top : top + CROP, left : left + CROP]
+    # An index on the device, not a Python number: nothing waits for a GPU, and torch.compile sees one graph.
+    corner = torch.randint(room + 1, (2,), device=images.device)
+    rows, columns = (corner[:, None] + torch.arange(CROP, device=images.device)).unbind()
+    return images.index_select(2, rows).index_select(3, columns)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 
 import torch
 
@@ -17,13 +19,16 @@ def setup_machine(train: TrainConfig) -> torch.device:
     """Choose the device, join the process group, set CPU threads.
 
     Raises:
-        UsageError: if the processes cannot share a batch evenly, or this one has no GPU of its own.
+        UsageError: if the processes cannot share a batch evenly, this one has no GPU of its own, or there is no compiler
+            where the recipe wants one.
         T2IGanError: if the processes do not meet, or are of different versions.
     """
     launch.adopt_slurm(os.environ)
     world = launch.world_size(os.environ)
     if train.batch % world:  # all find out by themselves, before anyone waits for another
         raise UsageError(f"train.batch {train.batch} cannot be shared evenly by {world} processes.")
+    if train.compile:
+        _find_compiler()
     num_gpus = torch.cuda.device_count() if torch.cuda.is_available() else 0
     device = own_device(launch.local_rank(os.environ), num_gpus)
     dist.init(device)
@@ -49,6 +54,16 @@ def own_device(local_rank: int, num_gpus: int) -> torch.device:
             f"{os.environ.get('CUDA_VISIBLE_DEVICES', 'unset')}). Start at most {num_gpus} processes on it."
         )
     return torch.device("cuda", local_rank)
+
+
+def _find_compiler() -> None:
+    """Refuse train.compile where torch.compile would fail at the first step, in many lines."""
+    name = os.environ.get("CXX", "clang++" if sys.platform == "darwin" else "g++")
+    if shutil.which(name) is None:
+        raise UsageError(
+            f"train.compile needs a C++ compiler, and {name!r} is not on this machine. Install one (apt install g++), name "
+            f"it in the environment variable CXX, or leave train.compile out."
+        )
 
 
 def autocast_dtype(train: TrainConfig, device: torch.device) -> torch.dtype:

@@ -112,6 +112,8 @@ def _state(
     size: int,
 ) -> TrainState:
     """`adams` names the networks that train, `names` the parameters of those that train in part."""
+    if train.compile:
+        torch.compiler.reset()  # what the stage before compiled: it counts towards a limit, and holds its networks
     params = {key: _trainable(networks[key], names.get(key)) for key in adams}
     frozen = {
         key: {name for name, p in net.named_parameters() if not p.requires_grad}
