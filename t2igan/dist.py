@@ -16,6 +16,7 @@ from torch.distributed.rendezvous import rendezvous
 
 from t2igan.errors import T2IGanError
 from t2igan.launch import world_size
+from t2igan.meeting import agree_on_name
 
 MEETING_S = 300.0  # until every process must be there: nodes of a cluster do not start at once
 # Of any exchange between ranks, after which a peer counts as hung: rank 0 alone downloads weights and writes checkpoints
@@ -42,6 +43,8 @@ def init(device: torch.device, *, patience_s: float = MEETING_S) -> None:
     try:
         _wait_for_master(patience_s)
         store, rank, world = next(rendezvous("env://", timeout=timedelta(seconds=patience_s)))
+        name = agree_on_name(store, rank, world, patience_s=patience_s)
+        store = td.PrefixStore(name, store)  # pyright: ignore[reportPrivateImportUsage]
         td.init_process_group(
             "nccl" if device.type == "cuda" else "gloo",
             store=store,

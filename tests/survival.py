@@ -35,12 +35,15 @@ def start(
 ) -> ForkServerProcess:
     """Run `t2igan WORDS` in `folder`; what it prints is added to `output` there."""
     (folder / output).touch()
-    process = SERVER.Process(target=_run, args=(str(folder), words, dict(env or {}), output), daemon=True)
+    process = SERVER.Process(
+        target=run_words, args=(str(folder), words, dict(env or {}), output), daemon=True
+    )
     process.start()
     return process
 
 
-def _run(folder: str, words: tuple[str, ...], env: dict[str, str], output: str) -> None:
+def run_words(folder: str, words: tuple[str, ...], env: dict[str, str], output: str) -> None:
+    """What a process does that `start` has started."""
     os.chdir(folder)
     os.environ.update(env)
     file = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
@@ -80,14 +83,19 @@ def start_ranks(
     folder: Path, world: int = 2, words: tuple[str, ...] = TRAIN, env: Mapping[str, str] | None = None
 ) -> list[ForkServerProcess]:
     """The same command on several gloo ranks; rank n prints to `rank_n.txt`."""
+    return [
+        start(folder, words, {**place, **(env or {})}, f"rank_{n}.txt")
+        for n, place in enumerate(places(world))
+    ]
+
+
+def places(world: int) -> list[dict[str, str]]:
+    """torchrun's variables for each rank of a group on this machine."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
-    place = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(world), **(env or {})}
-    return [
-        start(folder, words, {**place, "RANK": str(n), "LOCAL_RANK": str(n)}, f"rank_{n}.txt")
-        for n in range(world)
-    ]
+    group = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(world)}
+    return [{**group, "RANK": str(n), "LOCAL_RANK": str(n)} for n in range(world)]
 
 
 def wait_until(claim: Callable[[], bool], process: ForkServerProcess, timeout_s: float = 60) -> bool:

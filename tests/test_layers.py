@@ -11,11 +11,11 @@ import t2igan
 
 PACKAGE = Path(t2igan.__file__).parent
 ROWS = (
-    {"errors", "launch"},
+    {"errors", "launch", "meeting"},
     {"config", "registry", "decode", "encode", "types", "dist", "rng", "files", "lineplot"}
     | {"checksum", "tensor_file"},
     {"configs"},  # the torch-free config.py of every package, together
-    {"ops", "checkpoint", "images", "tiles", "weights", "report", "rasterplot", "runs"},
+    {"ops", "checkpoint", "images", "tiles", "weights", "report", "rasterplot", "runs", "sharding"},
     {"text", "features", "run_curves"},
     {"models"},
     {"data", "losses", "metrics", "pipeline", "clip_scorer"},
@@ -23,6 +23,7 @@ ROWS = (
     | {"run_status", "run_plots", "run_compare"},
     {"train", "edit", "convert", "shapes_eval", "pictures_eval", "demo_report", "init_recipe"},
     {"demo", "bench"},
+    {"dry_run"},
     {"cli"},
     {"__main__"},
 )
