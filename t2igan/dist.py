@@ -1,4 +1,4 @@
-"""The only file that touches torch.distributed. Without WORLD_SIZE every helper is the identity."""
+"""The only file, beside sharding.py, that touches torch.distributed. Without WORLD_SIZE every helper is the identity."""
 
 from __future__ import annotations
 

@@ -195,6 +195,8 @@ def _encoder(recipe: EncoderRecipe) -> list[str]:
         found.append(
             f"loss.kind: {recipe.loss.kind!r} trains a {_TRAINS[recipe.loss.kind]}, but encoder.arch is {arch!r}"
         )
+    if recipe.train.shard_generator:
+        found.append("train.shard_generator: an encoder has no generator to split; leave it out")
     if recipe.loss.kind == "clip_contrastive" and recipe.train.batch < 2:
         found.append("train.batch: clip_contrastive compares captions with each other and needs at least 2")
     return found

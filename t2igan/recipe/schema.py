@@ -85,6 +85,14 @@ class TrainConfig(Config):
     loggers: tuple[Literal["tensorboard", "wandb"], ...] = ()
     """Where numbers and pictures go beside stats.jsonl; each is an extra to install."""
 
+    @model_validator(mode="after")
+    def _compiled_or_split(self) -> TrainConfig:
+        if self.compile and self.shard_generator:
+            raise ValueError(
+                "compile cannot trace a generator that shard_generator splits; choose one of them"
+            )
+        return self
+
 
 class StageConfig(Config):
     """One resolution of progressive training."""

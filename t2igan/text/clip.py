@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from t2igan import checkpoint, weights
+from t2igan.text.blocks import block_units
 from t2igan.text.config import ClipTextConfig
 from t2igan.types import Condition
 
@@ -80,3 +81,7 @@ class ClipTower(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         """[N, L] int64 -> [N, D]."""
         return self.model.encode_text(ids)
+
+    def shard_units(self) -> list[list[nn.Module]]:
+        """Modules whose weights are gathered together, see t2igan.sharding."""
+        return block_units(self)

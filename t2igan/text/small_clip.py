@@ -17,6 +17,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from t2igan import checkpoint
 from t2igan.decode import decode_json
+from t2igan.text.blocks import block_units
 from t2igan.text.config import SmallClipTextConfig, TextTowerConfig
 from t2igan.text.tokenizer import CutTokenizer
 from t2igan.types import Condition
@@ -45,6 +46,10 @@ class TextTower(nn.Module):
             pooled = self.transformer(ids)
         assert isinstance(pooled, Tensor)
         return pooled
+
+    def shard_units(self) -> list[list[nn.Module]]:
+        """Modules whose weights are gathered together, see t2igan.sharding."""
+        return block_units(self)
 
 
 def build_tower(config: TextTowerConfig) -> tuple[TextTower, CutTokenizer]:

@@ -40,13 +40,13 @@ class Best:
         return name is not None and is_better(self._config, found[name], self._value)
 
     def save(self, state: TrainState, found: Mapping[str, float]) -> None:
-        """Write the generator as the best.
+        """Write the generator as the best; on all ranks, of which rank 0 alone writes and needs `found`.
 
         Raises:
             OSError: if it cannot be written; then the old file stays, and its value.
         """
         assert self._config.best is not None
-        value = found[self._config.best]
+        value = found.get(self._config.best)
         save_generator(state, self._recipe, self._path, best={**self._mark, "value": value})
         self._value = value
 

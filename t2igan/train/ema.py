@@ -7,6 +7,8 @@ import copy
 import torch
 from torch import nn
 
+from t2igan import sharding
+
 MIN_NIMG = 1e-8
 
 
@@ -30,8 +32,8 @@ class Ema:
     @torch.no_grad()
     def update(self, network: nn.Module, beta: float) -> None:
         """Move every parameter by `1 - beta` of the way, and copy the buffers."""
-        averaged = [p.detach() for p in self.network.parameters()]
-        current = [p.detach() for p in network.parameters()]
+        averaged = [sharding.local(p.detach()) for p in self.network.parameters()]
+        current = [sharding.local(p.detach()) for p in network.parameters()]
         torch._foreach_lerp_(averaged, current, weight=1 - beta)  # pyright: ignore[reportPrivateImportUsage]
         for mine, theirs in zip(self.network.buffers(), network.buffers(), strict=True):
             mine.copy_(theirs)

@@ -121,8 +121,10 @@ class Evaluation:
                     reference=self._real.reference,
                     psi=psi,
                 )
+                is_better = number == 0 and bool(found) and self._best.is_beaten(found)
+                # All ranks, as the generator may be spread over them.
+                is_best = any_rank(is_better, state.device) and self._keep(state, found)
                 if dist.rank() == 0:
-                    is_best = number == 0 and self._best.is_beaten(found) and self._keep(state, found)
                     self._write(state, psi, found, seconds=time.perf_counter() - start, is_best=is_best)
         self._grid(state)
 

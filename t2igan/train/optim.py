@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor, nn
 
+from t2igan import sharding
 from t2igan.errors import CheckpointError
 from t2igan.recipe.schema import AdamConfig
 
@@ -62,5 +63,7 @@ def load_optimizer(
                 f"{source}: no optimiser state that fits {name!r}. Resume from an older checkpoint."
             )
         # Fused Adam walks through memory, not through indices: its moments must lie as the parameter does.
-        moments = {key: torch.empty_like(param).copy_(found[key]) for key in ("exp_avg", "exp_avg_sq")}
+        moments = {key: torch.empty_like(param) for key in ("exp_avg", "exp_avg_sq")}
+        for key, moment in moments.items():
+            sharding.fill(moment, found[key])
         optimizer.state[param] = {**moments, "step": found["step"].to(param.device, torch.float32, copy=True)}

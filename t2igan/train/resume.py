@@ -23,7 +23,7 @@ from t2igan.train.state import TrainState
 # What a run may change between two starts: what is shown, kept and loaded how, but not what is learned.
 FREE = ("name", "description", "samples", "metrics")
 FREE_TRAIN = ("threads", "workers", "tick_kimg", "sample_kimg", "state_kimg", "keep_states", "keep_snapshots",
-              "milestone_kimg", "on_bad_steps", "max_bad_steps", "loggers", "compile")  # fmt: skip
+              "milestone_kimg", "on_bad_steps", "max_bad_steps", "loggers", "compile", "shard_generator")  # fmt: skip
 ASIDE = ".aside"  # added to the name of a state that is not gone on from
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from t2igan import checkpoint, dist
+from t2igan import checkpoint, dist, sharding
 from t2igan.checkpoint import Header, part, with_prefix
 from t2igan.encode import to_json
 from t2igan.errors import CheckpointError, TrainingError
@@ -52,6 +52,7 @@ def save_state(state: TrainState, recipe: GanRecipe | EncoderRecipe, path: Path)
 
 
 def _write(path: Path, tensors: dict[str, Tensor], header: Header) -> None:
+    tensors = sharding.gathered(tensors)
     broken = next((name for name, tensor in tensors.items() if not bool(torch.isfinite(tensor).all())), None)
     if broken is not None:
         raise TrainingError(f"{path}: not written, as {broken} is not finite; lower the learning rates")
@@ -95,10 +96,17 @@ def load_weights(state: TrainState, path: Path) -> Header:
         saved = part(tensors, f"optim.{name}")
         load_optimizer(optimizer, state.params[name], saved, source=str(path))
     for name, network in state.networks.items():
-        network.load_state_dict(part(tensors, name), strict=False)  # checked; a backbone is not in the file
+        _fill(network, part(tensors, name))  # a backbone is not in the file
     for name, ema in state.ema.items():
-        ema.network.load_state_dict(part(tensors, f"{name}_ema"))
+        _fill(ema.network, part(tensors, f"{name}_ema"))
     return header
+
+
+def _fill(network: nn.Module, tensors: dict[str, Tensor]) -> None:
+    """Load tensors that are known to fit; as load_state_dict, but into networks that are split over ranks as well."""
+    mine = network.state_dict()
+    for name, tensor in tensors.items():
+        sharding.fill(mine[name], tensor)
 
 
 def _check_fit(state: TrainState, tensors: dict[str, Tensor], path: Path) -> None:

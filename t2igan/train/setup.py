@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import nn
 
-from t2igan import dist, rng
+from t2igan import dist, rng, sharding
 from t2igan.losses import LOSSES
 from t2igan.losses.base import Loss, Phase, PhaseModule
 from t2igan.losses.projected_gan import Guide
@@ -114,6 +115,9 @@ def _state(
     """`adams` names the networks that train, `names` the parameters of those that train in part."""
     if train.compile:
         torch.compiler.reset()  # what the stage before compiled: it counts towards a limit, and holds its networks
+    ema = {key: Ema(networks[key]) for key in AVERAGED if key in networks}
+    if train.shard_generator:
+        _split([networks[key] for key in ema] + [average.network for average in ema.values()], device)
     params = {key: _trainable(networks[key], names.get(key)) for key in adams}
     frozen = {
         key: {name for name, p in net.named_parameters() if not p.requires_grad}
@@ -129,12 +133,18 @@ def _state(
         optimizers={key: build_adam(params[key], adam) for key, adam in adams.items()},
         rates=adams,
         conditioner=conditioner,
-        ema={key: Ema(networks[key]) for key in AVERAGED if key in networks},
+        ema=ema,
         device=device,
         dtype=autocast_dtype(train, device),
         z_dim=getattr(networks.get("G"), "z_dim", 0),
         resolution=size,
     )
+
+
+def _split(networks: Sequence[Any], device: torch.device) -> None:
+    """Split networks over the ranks; before anything takes hold of their parameters, as they are replaced."""
+    for network in networks:
+        sharding.split(network, network.shard_units(), device)
 
 
 def _trainable(network: nn.Module, names: set[str] | None) -> Params:
@@ -156,7 +166,8 @@ def _module(
         network.requires_grad_(False)
         for param in wanted:
             param.requires_grad_(True)
-    module = PhaseModule(phase, networks[phase.trains])
+    network = networks[phase.trains]
+    module = PhaseModule(phase, network)
     if train.compile:
         module.compile()
-    return dist.wrap_phase(module, device)
+    return module if sharding.is_split(network) else dist.wrap_phase(module, device)

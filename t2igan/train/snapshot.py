@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from t2igan import dist, images, rng
+from t2igan import dist, images, rng, sharding
 from t2igan.errors import T2IGanError
 from t2igan.recipe.schema import EncoderRecipe, GanRecipe
 from t2igan.train.agreement import any_rank, together
@@ -53,14 +53,15 @@ class Snapshots:
         )
         if config.on_bad_steps == "rollback":
             self.save(state)  # something to go back to, from the first step of a stage on
-        if dist.rank() or not isinstance(self._recipe, GanRecipe):
+        if not isinstance(self._recipe, GanRecipe):
             return
         samples = self._recipe.samples
         wanted = samples.prompts or first.captions
         self._captions = tuple(wanted[i % len(wanted)] for i in range(samples.num_images))
         if state.step == 0:
-            n = min(samples.num_images, len(first))
-            self._grid(self._dir / "samples" / "reals.png", first.images[:n], first.captions[:n])
+            if dist.rank() == 0:
+                n = min(samples.num_images, len(first))
+                self._grid(self._dir / "samples" / "reals.png", first.images[:n], first.captions[:n])
             self._fakes(state, "fakes_init")
 
     def after_step(self, state: TrainState) -> None:
@@ -174,14 +175,16 @@ class Snapshots:
 
     @torch.no_grad()
     def _fakes(self, state: TrainState, name: str) -> None:
-        if dist.rank():
+        network = state.ema["G"].network
+        if dist.rank() and not sharding.is_split(network):
             return
         samples = self._recipe.samples  # pyright: ignore[reportAttributeAccessIssue]
         c = state.sampling_condition(self._captions)
         z = rng.latents(range(len(self._captions)), state.z_dim).to(state.device)
         with state.autocast():
-            fakes = state.ema["G"].network(z, c, psi=samples.psi)
-        self._grid(self._dir / "samples" / f"{name}.png", images.to_uint8(fakes).cpu(), self._captions)
+            fakes = network(z, c, psi=samples.psi)
+        if dist.rank() == 0:
+            self._grid(self._dir / "samples" / f"{name}.png", images.to_uint8(fakes).cpu(), self._captions)
 
     def _grid(self, path: Path, tiles: Tensor, captions: tuple[str, ...]) -> None:
         scale = max(1, 128 // tiles.shape[-1])

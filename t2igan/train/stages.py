@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import nn
 
-from t2igan import checkpoint
+from t2igan import checkpoint, sharding
 from t2igan.checkpoint import part
 from t2igan.errors import CheckpointError
 from t2igan.train.optim import load_optimizer, optimizer_tensors
@@ -55,7 +55,7 @@ def carry_tensors(theirs: dict[str, torch.Tensor], target: nn.Module, *, network
     mine = target.state_dict()
     copied = [key for key in mine if key in theirs and theirs[key].shape == mine[key].shape]
     for key in copied:
-        mine[key].copy_(theirs[key])
+        sharding.fill(mine[key], theirs[key])
     return Carried(
         network, copied, sorted(mine.keys() - set(copied)), sorted(theirs.keys() - set(copied)), []
     )

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from t2igan import dist, rng
+from t2igan import dist, rng, sharding
 from t2igan.losses.base import Loss, Phase, StepInputs, finite
 from t2igan.recipe.schema import AdamConfig, TrainConfig
+from t2igan.train.agreement import any_rank
 from t2igan.train.ema import Ema, ema_beta
 from t2igan.train.optim import Params, rate
 from t2igan.types import Batch, Condition, Conditioner, TrainableConditioner
@@ -112,8 +113,10 @@ class TrainState:
     def apply_gradients(self, name: str) -> None:
         """One optimiser step, or none and a mark in the counters where a gradient is not finite."""
         optimizer = self.optimizers[name]
-        grads = [p.grad for p in self.params[name].values() if p.grad is not None]
-        if finite(grads):
+        params = self.params[name].values()
+        sharding.average_whole(params)
+        grads = [sharding.local(p.grad) for p in params if p.grad is not None]
+        if not any_rank(not finite(grads), self.device):  # a rank may hold but a slice of each
             for group in optimizer.param_groups:
                 group["lr"] = rate(
                     self.rates[name], nimg=self.nimg, start=self.start_nimg, stop=self.stop_nimg

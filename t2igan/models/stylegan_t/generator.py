@@ -59,6 +59,15 @@ class Generator(nn.Module):
         """Compute as the official code does from now on: the same numbers, slower. For benchmarks."""
         use_plain_layers(self)
 
+    def shard_units(self) -> list[list[nn.Module]]:
+        """Modules whose weights are gathered together, see t2igan.sharding; each is called as a whole, one after another.
+
+        All styles are computed before the first block, so a block's style layers are a unit of their own.
+        """
+        blocks = self.synthesis.blocks()
+        styles = [block.style_layers() for block in blocks]
+        return [[self.mapping.mlp], *styles, [blocks[0].input], *([block] for block in blocks)]
+
     def forward(
         self, z: Tensor, c: Condition, *, psi: float = 1.0, noise_mode: NoiseMode = "const"
     ) -> Tensor:

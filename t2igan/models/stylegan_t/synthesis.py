@@ -60,6 +60,11 @@ class SynthesisBlock(nn.Module):
         """How many w's the block reads, without its toRGB."""
         return 1 + len(self.convs1)
 
+    def style_layers(self) -> list[nn.Module]:
+        """What `styles_by_layer` calls."""
+        first = self.input if self.is_first else self.conv0
+        return [layer.affine for layer in (first, *self.convs1, self.torgb)]  # pyright: ignore
+
     def styles_by_layer(self, ws: Tensor) -> Iterator[tuple[str, Tensor]]:
         """Name and style of each layer, in layer order; `ws` is [N, num_conv + 1, w_dim], the last one for toRGB."""
         if self.is_first:
