@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import itertools
 import logging
+import signal
 from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from typing import Any, Protocol
 
 import numpy as np
@@ -18,6 +21,8 @@ from t2igan.errors import T2IGanError
 from t2igan.types import Batch, Sample
 
 log = logging.getLogger(__name__)
+
+STOPPING = (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1)
 
 
 class Stream(Protocol):
@@ -84,10 +89,28 @@ def _load_ahead(batches: _Batches, *, workers: int) -> Iterator[Batch]:
         collate_fn=_unchanged,
         multiprocessing_context="spawn",  # a fork of a process with threads or CUDA may hang
     )
-    for found in loader:
+    with _deaf_children():
+        resource_tracker.ensure_running()  # which unblocks signals as it ends
+    with _deaf_children():
+        batches_or_errors = iter(loader)
+    for found in batches_or_errors:
         if isinstance(found, T2IGanError):
             raise found
         yield found
+
+
+@contextmanager
+def _deaf_children() -> Iterator[None]:
+    """Processes started inside never hear a signal to stop.
+
+    A terminal or a batch system sends it to them as well, and a worker that dies of it would take the run down before it
+    is saved. They end when the training process closes them, or a few seconds after its death.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, STOPPING)  # a mask outlives exec, other than a handler
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _Batches(Dataset[Batch]):
