@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,6 +59,64 @@ def test_a_truncated_state_is_said_and_the_one_before_is_taken(folder: Path, fin
     assert f"going on from {folder}/state/000000.1.safetensors at 0.1 kimg" in log
     mine, theirs = load_file(newest_state(folder)), load_file(newest_state(finished))
     assert all(torch.equal(mine[key], theirs[key]) for key in theirs)
+
+
+@pytest.mark.parametrize("place", [0.5, 0.999], ids=["middle", "end"])
+def test_one_flipped_bit_is_found_before_anything_is_loaded_and_the_damaged_state_is_set_aside(
+    place: float, folder: Path, finished: Path
+):
+    newest = newest_state(folder)
+    damaged = bytearray(newest.read_bytes())
+    damaged[int(len(damaged) * place)] ^= 1
+    newest.write_bytes(damaged)
+    found = find_resume(RECIPE, folder, "auto")
+    assert found.path == folder / "state" / "000000.1.safetensors"
+    run(RECIPE, folder)
+    log = (folder / "log.txt").read_text()
+    assert "000000.2.safetensors: damaged, as its bytes do not match its checksum" in log
+    assert f"set aside: {newest}.aside" in log
+    assert Path(f"{newest}.aside").read_bytes() == damaged
+    mine, theirs = load_file(newest), load_file(newest_state(finished))
+    assert all(torch.equal(mine[key], theirs[key]) for key in theirs)
+
+
+def test_a_damaged_state_does_not_push_whole_ones_out(folder: Path):
+    newest = newest_state(folder)
+    newest.write_bytes(newest.read_bytes()[:-1])
+    one = tiny_recipe("train.state_kimg=0.056", "train.keep_states=1", stages=((16, 20),))
+    run(one, folder)
+    assert [p.name for p in sorted((folder / "state").iterdir())] == [
+        "000000.2.safetensors",
+        "000000.2.safetensors.aside",
+    ]
+    assert checkpoint.read(folder / "state" / "000000.2.safetensors", kind="state")[0].progress["step"] == 20
+
+
+def test_after_going_back_to_an_older_state_the_newer_ones_are_not_gone_on_from(folder: Path):
+    older = folder / "state" / "000000.1.safetensors"
+    run(tiny_recipe(*STATES, stages=((16, 14),)), folder, resume=str(older))
+    assert "set aside" in (folder / "log.txt").read_text()
+    assert checkpoint.read_header(newest_state(folder)).progress["step"] == 14
+
+
+def test_what_a_killed_process_left_is_removed_and_said(folder: Path):
+    with subprocess.Popen([sys.executable, "-c", ""]) as dead:
+        dead.wait()
+    for place in ("state/.000000.3.safetensors", "samples/.fakes_000000.2.png", ".recipe.yaml"):
+        (folder / f"{place}.{dead.pid}.tmp").write_text("half")
+    run(RECIPE, folder)
+    assert not list(folder.rglob("*.tmp"))
+    said = (folder / "log.txt").read_text()
+    assert f"removed what a killed process left: .recipe.yaml.{dead.pid}.tmp, samples/.fakes" in said
+
+
+def test_a_line_that_a_killed_process_has_cut_is_ended_before_the_next(folder: Path):
+    with (folder / "stats.jsonl").open("a") as file:
+        file.write('{"kimg": 0.2')
+    run(tiny_recipe(*STATES, stages=((16, 32),)), folder)
+    *_, cut, last = (folder / "stats.jsonl").read_text().splitlines()
+    assert cut == '{"kimg": 0.2'
+    assert json.loads(last)["step"] == 32
 
 
 @pytest.mark.parametrize(
