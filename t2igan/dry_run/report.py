@@ -146,7 +146,7 @@ def _disk(plan: Plan) -> Section:
     ]
     if disk.total > plan.free_disk:
         lines.append(
-            "warning: the disk is too small. Lower train.keep_snapshots, or name another folder with --out"
+            "warning: too small. Keep fewer files (train.milestone_kimg, keep_states, keep_snapshots), or name another disk with --out"
         )
     return Section("disk, in GiB", header, rows, lines)
 
