@@ -124,3 +124,19 @@ def test_a_signal_saves_and_its_kind_decides_the_exit_code(
     last = (tmp_path / OUTPUT).read_text().splitlines()[-1]
     assert last.endswith("and saved; the same command goes on from there.")
     assert checkpoint.read_header(newest_state(tmp_path / "run")).progress["step"] >= 5
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 1), (signal.SIGUSR1, 3)], ids=["term", "usr1"])
+def test_a_run_that_could_not_be_saved_does_not_claim_to_be(
+    number: signal.Signals, code: int, tmp_path: Path
+):
+    write_recipe(tmp_path, tiny_recipe(stages=((16, 100_000),)))
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "state").write_text("a file where a folder should be")
+    process = start(tmp_path)
+    wait_until(lambda: (tmp_path / "run" / "stats.jsonl").is_file(), process)
+    assert process.pid is not None
+    os.kill(process.pid, number)
+    assert code_of(process) == code
+    last = (tmp_path / OUTPUT).read_text().splitlines()[-1]
+    assert last.endswith("but not saved; the same command goes on from the checkpoint before.")
