@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as td
@@ -96,8 +98,12 @@ def wrap_phase(phase: nn.Module, device: torch.device) -> nn.Module:
     """Wrap a phase in DistributedDataParallel; its forward IS the phase's loss. Identity when alone."""
     if world() == 1:
         return phase
+    parallel: Any = nn.parallel.DistributedDataParallel
     ids = [device.index] if device.type == "cuda" else None
-    return nn.parallel.DistributedDataParallel(phase, device_ids=ids, broadcast_buffers=False)
+    # Buffers are equal on all ranks by construction. torch has renamed the switch, and warns of the old name.
+    names = ("forward_sync_buffers", "broadcast_buffers")
+    known = inspect.signature(parallel.__init__).parameters
+    return parallel(phase, device_ids=ids, **{next(name for name in names if name in known): False})
 
 
 def all_reduce_mean(tensors: list[Tensor]) -> None:

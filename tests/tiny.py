@@ -24,17 +24,6 @@ SETS = (
     "samples={num_images: 4}",
 )
 
-# StyleGAN-T's loss with all that belongs to it: heads on tokens of a vision transformer, CLIP guidance, text by CLIP.
-FULL = (
-    "conditioner={kind: small_clip}",
-    "generator.c_dim=128",
-    "discriminator.c_dim=128",
-    "discriminator.head=tokens",
-    "discriminator.backbone={kind: dino, model: test_vit, pretrained: false, image_size: 32, taps: [-1, 2]}",
-    "loss.clip_weight=1.6",
-    "loss.guide={kind: small_clip}",
-)
-
 ENCODER_SETS = (
     "name=tiny",
     "data={kind: shapes, scenes: single}",

@@ -27,7 +27,7 @@ def blur_matrix(sigma: float, size: int, *, device: torch.device) -> Tensor | No
     radius = int(3 * sigma)
     if radius == 0:
         return None
-    i = torch.arange(-radius, radius + 1, device=device, dtype=torch.float32)
+    i = torch.arange(-radius, radius + 1, device=device, dtype=torch.get_default_dtype())
     taps = torch.exp2(-((i / sigma).square()))
     return _band(taps / taps.sum(), size)
 

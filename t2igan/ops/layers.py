@@ -43,7 +43,7 @@ class Dense(nn.Module):
         self.activation = activation
         self.lr_multiplier = lr_multiplier
         self.weight = nn.Parameter(torch.randn(out_features, in_features) * (weight_init / lr_multiplier))
-        bias = torch.tensor(bias_init, dtype=torch.float32).expand(out_features) / lr_multiplier
+        bias = torch.tensor(bias_init, dtype=self.weight.dtype).expand(out_features) / lr_multiplier
         self.bias = nn.Parameter(bias.clone())
 
     def forward(self, x: Tensor) -> Tensor:

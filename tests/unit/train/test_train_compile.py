@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 import torch
-from tiny import FULL, tiny_recipe
+from full_loss import FULL
+from tiny import tiny_recipe
 from torch import Tensor
 from torch._dynamo.backends.debugging import aot_eager
 
