@@ -14,6 +14,7 @@ NEEDS_A_CHECKPOINT = {"emoji": "conditioner.checkpoint: runs/emoji_clip/snapshot
 SHORT = ["discriminator.backbone.taps=[0]", "loss.guide=null", "loss.clip_weight=0"]
 SETS = {
     "full": ["stages=[{resolution: 512, kimg: 6144, batch_gpu: 4}]", *SHORT],
+    "full_shapes": ["stages=[{resolution: 64, kimg: 120}]"],
     "full_text_encoder": SHORT,
     "one_gpu": ["stages=[{resolution: 256, kimg: 2500, batch_gpu: 8}]", *SHORT],
 }

@@ -10,7 +10,7 @@ from tiny import BATCH, tiny_recipe
 
 from t2igan.dry_run.disk import FileSizes, disk_of
 from t2igan.dry_run.plan import make_plan
-from t2igan.dry_run.probe import probe
+from t2igan.dry_run.probe import Probe, probe
 from t2igan.dry_run.split import split_of
 from t2igan.dry_run.timing import Timing, time_stage
 from t2igan.errors import RecipeError
@@ -53,9 +53,13 @@ def test_milestones_are_kept_beside_the_last_snapshots():
     assert disk.total == disk.states + disk.snapshots + 200
 
 
-def test_two_steps_are_timed_where_the_recipe_can_be_built():
+@pytest.fixture(scope="module")
+def seen() -> Probe:
+    return probe(tiny_recipe(), 0, BATCH, accumulates=False, dtype=torch.float32)
+
+
+def test_two_steps_are_timed_where_the_recipe_can_be_built(seen: Probe):
     recipe = tiny_recipe()
-    seen = probe(recipe, 0, BATCH, accumulates=False, dtype=torch.float32)
     split = split_of(recipe, 0, 1)
     timing = time_stage(recipe, 0, split, seen, needed=0)
     assert isinstance(timing, Timing)
@@ -66,9 +70,8 @@ def test_two_steps_are_timed_where_the_recipe_can_be_built():
     assert "GiB are free here" in too_large
 
 
-def test_missing_data_is_a_reason_and_no_error():
+def test_missing_data_is_a_reason_and_no_error(seen: Probe):
     recipe = tiny_recipe("data={kind: shards, shards: nowhere/*.tar}")
-    seen = probe(recipe, 0, BATCH, accumulates=False, dtype=torch.float32)
     reason = time_stage(recipe, 0, split_of(recipe, 0, 1), seen, needed=0)
     assert isinstance(reason, str)
     assert "nowhere" in reason

@@ -27,6 +27,12 @@ def probed(recipe: AnyRecipe, piece: int = BATCH, *, accumulates: bool = False) 
     return probe(recipe, 0, piece, accumulates=accumulates, dtype=torch.float32)
 
 
+@pytest.fixture(scope="module")
+def plain() -> ProbedState:
+    """The tiny recipe with a whole step in one piece."""
+    return probed(tiny_recipe()).state
+
+
 def for_real(recipe: AnyRecipe) -> ProbedState:
     """The same look at a step on real tensors."""
     state = setup_gan(recipe, 0, CPU) if isinstance(recipe, GanRecipe) else setup_encoder(recipe, CPU)
@@ -79,17 +85,16 @@ def test_fake_tensors_take_the_bytes_of_real_ones(name: str):
     assert fake.kept_bytes == pytest.approx(real.kept_bytes, abs=64)
 
 
-def test_rows_are_parameters_times_bytes():
-    found = probed(tiny_recipe()).state
-    counts = {name: sum(p.numel() for p in params.values()) for name, params in found.params.items()}
-    rows = memory_of(found, split(), is_sharded=False).rows
-    steps = 4 * sum(len(params) for params in found.params.values())  # Adam counts steps of each parameter
+def test_rows_are_parameters_times_bytes(plain: ProbedState):
+    counts = {name: sum(p.numel() for p in params.values()) for name, params in plain.params.items()}
+    rows = memory_of(plain, split(), is_sharded=False).rows
+    steps = 4 * sum(len(params) for params in plain.params.values())  # Adam counts steps of each parameter
     assert rows["moments of Adam"] == 8 * sum(counts.values()) + steps
     assert rows["gradients"] == 4 * max(counts.values())
-    noise = sum(buffer.nbytes for buffer in found.networks["G"].buffers())
+    noise = sum(buffer.nbytes for buffer in plain.networks["G"].buffers())
     assert rows["averages"] == 4 * counts["G"] + noise
     assert "buffers to exchange gradients" not in rows
-    many = memory_of(found, split(ranks=2), is_sharded=False).rows
+    many = memory_of(plain, split(ranks=2), is_sharded=False).rows
     assert many["buffers to exchange gradients"] == 4 * sum(counts.values())
 
 
@@ -104,20 +109,19 @@ def test_more_pieces_need_no_more_activations_but_their_images_and_kept_features
     assert "features kept for D" in two
 
 
-def test_half_the_batch_takes_about_half_the_activations():
-    whole, half = (probed(tiny_recipe(), n, accumulates=True).state for n in (BATCH, BATCH // 2))
-    ratio = half.phase_bytes[1].working / whole.phase_bytes[1].working
+def test_half_the_batch_takes_about_half_the_activations(plain: ProbedState):
+    half = probed(tiny_recipe(), BATCH // 2).state
+    ratio = half.phase_bytes[1].working / plain.phase_bytes[1].working
     assert 0.4 < ratio < 0.75  # what has the size of the weights stays
 
 
-def test_sharding_divides_what_has_an_average():
-    found = probed(tiny_recipe()).state
-    whole = memory_of(found, split(ranks=4), is_sharded=False).rows
-    shared = memory_of(found, split(ranks=4), is_sharded=True).rows
-    count, heads = (sum(p.numel() for p in found.params[name].values()) for name in ("G", "D"))
+def test_sharding_divides_what_has_an_average(plain: ProbedState):
+    whole = memory_of(plain, split(ranks=4), is_sharded=False).rows
+    shared = memory_of(plain, split(ranks=4), is_sharded=True).rows
+    count, heads = (sum(p.numel() for p in plain.params[name].values()) for name in ("G", "D"))
     assert whole["averages"] - shared["averages"] == 3 * count  # three quarters of four bytes
     assert shared["gradients"] == count
     assert shared["buffers to exchange gradients"] == 4 * heads
     assert 0 < shared["gathered parts of split networks"] < 3 * 4 * count
     assert shared["frozen networks"] == whole["frozen networks"]
-    assert memory_of(found, split(), is_sharded=True).rows == memory_of(found, split(), is_sharded=False).rows
+    assert memory_of(plain, split(), is_sharded=True).rows == memory_of(plain, split(), is_sharded=False).rows
