@@ -44,7 +44,7 @@ def train(state: TrainState, batches: Iterator[Batch], after_step: Callable[[Tra
                     with _sync(module, number == len(pieces)):
                         with state.autocast():
                             outcome = module(replace(piece, kept=kept.pop(number, ())))
-                        (outcome.loss.sum() / len(batch)).backward()
+                        (outcome.loss.sum() / len(batch) * state.loss_scale).backward()
                     state.loss.scores.add(outcome.scores)
                     kept[number] = outcome.kept
             state.apply_gradients(phase.trains)  # DDP has averaged the gradients inside the last backward
