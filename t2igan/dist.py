@@ -98,6 +98,10 @@ def wrap_phase(phase: nn.Module, device: torch.device) -> nn.Module:
     """Wrap a phase in DistributedDataParallel; its forward IS the phase's loss. Identity when alone."""
     if world() == 1:
         return phase
+    for param in phase.parameters():
+        # Gradients of 1 x 1 weights come in standard strides; to others DDP copies them, with a warning.
+        if param.ndim == 4 and param.shape[2:].numel() == 1:
+            param.data = param.data.clone(memory_format=torch.contiguous_format)
     parallel: Any = nn.parallel.DistributedDataParallel
     ids = [device.index] if device.type == "cuda" else None
     # Buffers are equal on all ranks by construction. torch has renamed the switch, and warns of the old name.

@@ -310,11 +310,12 @@ def test_shares_of_all_ranks_are_the_whole_in_passes_of_one_length(monkeypatch: 
 
 
 @pytest.mark.slow
-def test_two_ranks_measure_what_one_process_measures(tmp_path: Path):
+@pytest.mark.parametrize("is_split", ["false", "true"])
+def test_two_ranks_measure_what_one_process_measures(is_split: str, tmp_path: Path):
     """One step whose rate is nothing, so that both measure the same weights; passes of 4 images on both."""
-    asked = recipe(FULL, "optim.G.learning_rate=1e-30", "train.batch_gpu=4", steps=1)
-    run(asked, tmp_path / "one")
-    train_on_two(to_yaml(asked), tmp_path)
+    sets = ("optim.G.learning_rate=1e-30", "train.batch_gpu=4")
+    run(recipe(FULL, *sets, steps=1), tmp_path / "one")
+    train_on_two(to_yaml(recipe(FULL, *sets, f"train.shard_generator={is_split}", steps=1)), tmp_path)
     one, two = rows(tmp_path / "one"), rows(tmp_path / "two")
     assert [row["psi"] for row in two] == [1.0, 0.5]
     for a, b in zip(one, two, strict=True):
