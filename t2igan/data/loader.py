@@ -7,7 +7,9 @@ import logging
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from multiprocessing import resource_tracker
+from multiprocessing import active_children, resource_tracker
+from multiprocessing.process import BaseProcess
+from multiprocessing.util import Finalize
 from typing import Any, Protocol
 
 import numpy as np
@@ -91,12 +93,21 @@ def _load_ahead(batches: _Batches, *, workers: int) -> Iterator[Batch]:
     )
     with _deaf_children():
         resource_tracker.ensure_running()  # which unblocks signals as it ends
+    others = active_children()
     with _deaf_children():
         batches_or_errors = iter(loader)
+    started = [child for child in active_children() if child not in others]
+    # Runs before multiprocessing's own end of a process, which asks them by SIGTERM and waits for ever.
+    Finalize(batches_or_errors, _kill, args=(started,), exitpriority=0)
     for found in batches_or_errors:
         if isinstance(found, T2IGanError):
             raise found
         yield found
+
+
+def _kill(processes: list[BaseProcess]) -> None:
+    for process in processes:
+        process.kill()
 
 
 @contextmanager

@@ -16,6 +16,16 @@ from tiny import newest_state, tiny_recipe
 from t2igan import checkpoint
 
 
+LEFT_OPEN = """
+from t2igan.data.config import ShapesConfig
+from t2igan.data.loader import build_loader
+
+if __name__ == "__main__":
+    batches = build_loader(ShapesConfig(), resolution=16, batch=2, seed=0, workers=1)
+    next(batches)
+"""
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("number", "code"),
@@ -40,3 +50,11 @@ def test_a_signal_to_the_whole_group_saves_the_run_although_processes_load_its_d
     assert text.splitlines()[-1].endswith("and saved; the same command goes on from there.")
     assert "Traceback" not in text
     assert checkpoint.read_header(newest_state(tmp_path / "run")).progress["step"] >= 5
+
+
+def test_a_program_ends_although_it_left_a_loader_open_whose_processes_hear_no_signal(tmp_path: Path):
+    (tmp_path / "left_open.py").write_text(LEFT_OPEN)
+    assert (
+        subprocess.run([sys.executable, "left_open.py"], cwd=tmp_path, timeout=60, check=False).returncode
+        == 0
+    )
