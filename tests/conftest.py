@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import socket
 import subprocess
@@ -15,6 +16,14 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 LOCAL = {"localhost", "127.0.0.1", "::1", "0.0.0.0", ""}
+
+
+MAX_EXIT_S = 120
+
+
+def pytest_unconfigure() -> None:
+    """Print every stack and end, if something keeps this process from ending: CI would wait for hours."""
+    faulthandler.dump_traceback_later(MAX_EXIT_S, exit=True, file=sys.__stderr__)
 
 
 def _refuse_remote(connect: Callable[..., object]) -> Callable[..., object]:

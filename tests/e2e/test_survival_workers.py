@@ -15,7 +15,6 @@ from tiny import newest_state, tiny_recipe
 
 from t2igan import checkpoint
 
-
 LEFT_OPEN = """
 from t2igan.data.config import ShapesConfig
 from t2igan.data.loader import build_loader
