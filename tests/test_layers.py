@@ -19,7 +19,7 @@ ROWS = (
     {"text", "features", "run_curves"},
     {"models"},
     {"data", "losses", "metrics", "pipeline", "clip_scorer"},
-    {"recipe", "sampling", "export", "model_info", "shapes_report", "shapes_protocol"}
+    {"recipe", "sampling", "curate", "export", "model_info", "shapes_report", "shapes_protocol"}
     | {"run_status", "run_plots", "run_compare"},
     {"train", "edit", "convert", "shapes_eval", "pictures_eval", "demo_report", "init_recipe"},
     {"demo", "bench"},

@@ -1,0 +1,1 @@
+"""What can be measured of one sample: its caption, its pixels, their agreement, and scores that its data carries. Torch-free."""
