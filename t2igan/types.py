@@ -62,6 +62,7 @@ class Sample:
     caption: str
     labels: tuple[int, ...] = ()  # ground-truth attributes, where the data carries them
     key: str = ""
+    embed: np.ndarray | None = None  # [D] float16 of the caption, where it was computed beforehand
 
 
 @dataclass(frozen=True)
@@ -71,14 +72,15 @@ class Batch:
     images: Tensor  # [N, 3, R, R] uint8
     captions: tuple[str, ...]
     labels: Tensor | None = None  # [N, A] int64 attributes, -1 = does not apply
+    embed: Tensor | None = None  # [N, D] float16 of the captions, where they were computed beforehand
 
     def __len__(self) -> int:
         return len(self.captions)
 
     def to(self, where: device | str) -> Batch:
         """Move the tensors to a device."""
-        labels = None if self.labels is None else self.labels.to(where)
-        return Batch(self.images.to(where), self.captions, labels)
+        labels, embed = (None if t is None else t.to(where) for t in (self.labels, self.embed))
+        return Batch(self.images.to(where), self.captions, labels, embed)
 
 
 @runtime_checkable

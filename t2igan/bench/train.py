@@ -16,6 +16,7 @@ from t2igan.data.loader import build_loader
 from t2igan.errors import UsageError
 from t2igan.recipe.schema import EncoderRecipe, GanRecipe
 from t2igan.recipe.stages import num_stages
+from t2igan.train.embeddings import choose_embeddings
 from t2igan.train.log import memory_gb
 from t2igan.train.loop import train
 from t2igan.train.machine import setup_machine
@@ -130,6 +131,7 @@ def batches_of(recipe: AnyRecipe, state: TrainState) -> Iterator[Batch]:
         batch=state.config.batch,
         seed=recipe.train.seed,
         workers=recipe.train.workers,
+        embeddings=choose_embeddings(recipe.data, state).fingerprint,
     )
 
 

@@ -9,21 +9,39 @@ from pydantic import Field
 from t2igan.config import Config
 
 
+class SourceConfig(Config):
+    """One set of shards of a mix."""
+
+    shards: str
+    """Folder, glob, brace pattern or tar file, as `data.shards`."""
+    weight: float = Field(default=1.0, gt=0, le=1e6)
+    """Share of the samples, relative to the other weights; how many shards there are does not matter."""
+
+
 class ShardsConfig(Config):
     """webdataset shards: tar files of image + .txt caption (+ .json)."""
 
     kind: Literal["shards"] = "shards"
     """Kind of source."""
-    shards: str
-    """Folder, glob, brace pattern (`x/{00000..00331}.tar`) or tar file."""
+    shards: str | Annotated[tuple[SourceConfig, ...], Field(min_length=1)]
+    """Folder, glob, brace pattern (`x/{00000..00331}.tar`) or tar file; or a list of sources with weights. `{resolution}`
+    stands for the resolution of the stage, in pixels."""
     shuffle: bool = True
     """Shuffle shards and the samples within them, anew every epoch."""
     cache: bool = False
     """Keep decoded images in memory after the first epoch: for sets that fit."""
+    embeddings: Literal["auto", "off", "require"] = "auto"
+    """Text embeddings that `t2igan data embed` wrote beside the shards: `auto` reads them where every shard has those of
+    this recipe's conditioner and nothing trains the text encoder, `require` stops where it cannot, `off` never does."""
     max_pixels: int = Field(default=178_956_970, ge=64)
     """Images with more pixels are skipped, judged by their header before decoding."""
     max_bad_fraction: float = Field(default=0.2, ge=0, le=1)
     """Training stops with an error when more samples than this cannot be read."""
+
+    @property
+    def sources(self) -> tuple[SourceConfig, ...]:
+        """The sets of shards, a single one too."""
+        return (SourceConfig(shards=self.shards),) if isinstance(self.shards, str) else self.shards
 
 
 class ShapesConfig(Config):

@@ -17,8 +17,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from t2igan.data.config import DataConfig, ShapesConfig, ShardsConfig
+from t2igan.data.mixed_stream import shards_stream
 from t2igan.data.shapes import ShapesStream
-from t2igan.data.shard_stream import ShardsStream
 from t2igan.errors import T2IGanError
 from t2igan.types import Batch, Sample
 
@@ -35,15 +35,21 @@ class Stream(Protocol):
         ...
 
 
-def build_stream(data: DataConfig, *, resolution: int, seed: int) -> Stream:
+def build_stream(data: DataConfig, *, resolution: int, seed: int, embeddings: str | None = None) -> Stream:
     """The samples of a recipe's data section.
+
+    Args:
+        data: where samples come from.
+        resolution: side of the images, in pixels.
+        seed: of the order, or of the scenes.
+        embeddings: fingerprint of the conditioner whose embeddings lie beside the shards; None = none are read.
 
     Raises:
         DataError: if the data is missing or broken.
     """
     if isinstance(data, ShapesConfig):
         return ShapesStream(data, resolution=resolution, seed=seed)
-    return ShardsStream(data, resolution=resolution, seed=seed)
+    return shards_stream(data, resolution=resolution, seed=seed, embeddings=embeddings)
 
 
 def build_loader(
@@ -56,6 +62,7 @@ def build_loader(
     world: int = 1,
     start: int = 0,
     workers: int = 0,
+    embeddings: str | None = None,
 ) -> Iterator[Batch]:
     """Endless batches; number b of rank r is a pure function of (data, resolution, batch, seed, r, world, start, b).
 
@@ -68,11 +75,13 @@ def build_loader(
         world: number of processes.
         start: samples that all ranks together have consumed; nothing is read for them.
         workers: processes that load ahead; 0 loads in this one. Any number gives the same batches.
+        embeddings: fingerprint of the conditioner whose embeddings lie beside the shards, for `embed` of the batches;
+            None = none are read.
 
     Raises:
         DataError: at once if the data is missing, later if it turns out to be broken.
     """
-    stream = build_stream(data, resolution=resolution, seed=seed)
+    stream = build_stream(data, resolution=resolution, seed=seed, embeddings=embeddings)
     batches = _Batches(stream, batch=batch, rank=rank, world=world, start=start)
     if workers and isinstance(data, ShardsConfig) and data.cache:
         log.warning("data.cache keeps the images in the training process: train.workers is not used.")
@@ -164,8 +173,13 @@ def _unchanged(found: Any) -> Any:
 
 
 def collate(samples: list[Sample]) -> Batch:
-    """Stack samples of one size: images [N, 3, R, R] uint8; labels [N, A] int64, or None unless all have as many."""
+    """Stack samples of one size: images [N, 3, R, R] uint8; labels [N, A] int64, or None unless all have as many.
+
+    Embeddings [N, D] float16 likewise.
+    """
     images = torch.from_numpy(np.stack([sample.image for sample in samples])).permute(0, 3, 1, 2).contiguous()
     has_labels = len({len(sample.labels) for sample in samples}) == 1 and bool(samples[0].labels)
     labels = torch.tensor([sample.labels for sample in samples]) if has_labels else None
-    return Batch(images, tuple(sample.caption for sample in samples), labels)
+    rows = [sample.embed for sample in samples if sample.embed is not None]
+    embed = torch.from_numpy(np.stack(rows)) if len(rows) == len(samples) else None
+    return Batch(images, tuple(sample.caption for sample in samples), labels, embed)

@@ -87,6 +87,11 @@ def to_rgb(picture: Image.Image, *, matte: RGB = WHITE) -> Image.Image:
         raise BadSampleError("does not convert to RGB", f"mode {picture.mode}: {error}") from error
 
 
+def too_small(resolution: int) -> str:
+    """The reason of a picture whose shorter side is less than `resolution` pixels."""
+    return f"smaller than {resolution} px"
+
+
 def center_crop(picture: Image.Image, resolution: int) -> np.ndarray:
     """Cut the largest centred square and shrink it with a Lanczos filter; uint8 [resolution, resolution, 3].
 
@@ -95,7 +100,7 @@ def center_crop(picture: Image.Image, resolution: int) -> np.ndarray:
     """
     side = min(picture.size)
     if side < resolution:
-        raise BadSampleError(f"smaller than {resolution} px", f"{picture.width} x {picture.height}")
+        raise BadSampleError(too_small(resolution), f"{picture.width} x {picture.height}")
     left, top = (picture.width - side) // 2, (picture.height - side) // 2
     box = (left, top, left + side, top + side)
     if side == resolution:

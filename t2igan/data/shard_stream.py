@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
+
+import numpy as np
 
 from t2igan.data.config import ShardsConfig
 from t2igan.data.draws import MAX_DRAWS, Draws
 from t2igan.data.order import POOL_SHARDS, EpochOrder
-from t2igan.data.pixels import BadSampleError
+from t2igan.data.pixels import BadSampleError, too_small
 from t2igan.data.samples import Decoded, Tally, decode
 from t2igan.data.shards import count_samples, find_shards
+from t2igan.data.sidecar import Sidecar
 from t2igan.data.tars import Entry, index_tar, read_members
 from t2igan.errors import DataError
 from t2igan.types import Sample
@@ -23,14 +26,31 @@ class ShardsStream:
     Every good sample comes once an epoch. The place of a bad one is taken by another, chosen by (seed, i).
     """
 
-    def __init__(self, config: ShardsConfig, *, resolution: int, seed: int) -> None:
+    def __init__(
+        self, config: ShardsConfig, *, resolution: int, seed: int, embeddings: str | None = None
+    ) -> None:
+        """Find the shards and count their samples.
+
+        Args:
+            config: of a single source.
+            resolution: side of the images, in pixels.
+            seed: of the order, and of the choice among captions.
+            embeddings: fingerprint of the conditioner whose sidecars are read; None = none are.
+
+        Raises:
+            DataError: if the data is missing or broken.
+        """
+        (source,) = config.sources
+        self.source = source.shards
         self.config = config
         self.resolution = resolution
         self.seed = seed
-        self.shards = find_shards(config.shards)
+        self.embeddings = embeddings
+        self.shards = find_shards(self.source, resolution=resolution)
         self.order = EpochOrder(count_samples(self.shards), seed=seed, shuffle=config.shuffle)
         self.tally = Tally()
         self._indices: OrderedDict[int, list[Entry]] = OrderedDict()  # of the shards read last
+        self._sidecars: OrderedDict[int, Sidecar] = OrderedDict()  # the same
         self._cache: dict[Place, Decoded | BadSampleError] = {}
 
     def __len__(self) -> int:
@@ -49,21 +69,49 @@ class ShardsStream:
             self.tally.skip(self._name(place), decoded)
             place, decoded = self._substitute(index)
         limit = self.config.max_bad_fraction
-        self.tally.check(self.config.shards, total=len(self), max_bad_fraction=limit)
-        text = Draws("caption", self.seed, index).pick(decoded.captions)
-        return Sample(decoded.image, text, decoded.labels, key=self._entries(place[0])[place[1]].key)
+        self.tally.check(self.source, total=len(self), max_bad_fraction=limit)
+        number = Draws("caption", self.seed, index).pick(range(len(decoded.captions)))
+        return Sample(
+            decoded.image,
+            decoded.captions[number],
+            decoded.labels,
+            key=self._entries(place[0])[place[1]].key,
+            embed=self._embed(place, number, decoded),
+        )
 
     def _substitute(self, index: int) -> tuple[Place, Decoded]:
         """The first good one of 64 random samples."""
-        draws = Draws("substitute", self.seed, index)
+        draws, bad = Draws("substitute", self.seed, index), Counter[str]()
         epoch = range(index - index % len(self), index - index % len(self) + len(self))
         for _ in range(MAX_DRAWS):
             place = self.order.locate(draws.pick(epoch))
             decoded = self._decode(place)
             if isinstance(decoded, Decoded):
                 return place, decoded
-        raise DataError(f"{self.config.shards}: {MAX_DRAWS} random samples in a row cannot be used "
-                        f"({self.tally.reasons()}). Check that the shards hold images with captions.")  # fmt: skip
+            bad[decoded.reason] += 1
+        reasons = ", ".join(f"{n} x {reason}" for reason, n in bad.most_common())
+        raise DataError(f"{self.source}: {MAX_DRAWS} random samples in a row cannot be used ({reasons}). "
+                        f"{self._advice(bad.most_common(1)[0][0])}")  # fmt: skip
+
+    def _advice(self, reason: str) -> str:
+        if reason == too_small(self.resolution):
+            return (
+                f"The images are too small for a stage of {self.resolution} px, and none is ever enlarged: give "
+                f"larger ones, or train at a lower resolution."
+            )
+        return "Check that the shards hold images with captions."
+
+    def _embed(self, place: Place, caption: int, decoded: Decoded) -> np.ndarray | None:
+        """The sidecar's row of a sample's caption."""
+        if self.embeddings is None:
+            return None
+        shard, number = place
+        if shard not in self._sidecars:
+            count = int(self.order.counts[shard])
+            self._sidecars[shard] = Sidecar(self.shards[shard], count=count, fingerprint=self.embeddings)
+            if len(self._sidecars) > 2 * POOL_SHARDS:
+                self._sidecars.popitem(last=False)
+        return self._sidecars[shard].row(number, caption, captions=len(decoded.captions))
 
     def _decode(self, place: Place) -> Decoded | BadSampleError:
         if place in self._cache:

@@ -8,6 +8,7 @@ import logging
 import re
 from pathlib import Path
 
+from t2igan.data.resolutions import choose_folder
 from t2igan.data.tars import check_end, index_tar
 from t2igan.errors import DataError, nearest
 
@@ -18,11 +19,12 @@ SEPARATOR = "::"  # between several patterns, as in open_clip
 MAX_SHARDS = 1_000_000
 
 
-def find_shards(pattern: str) -> list[Path]:
+def find_shards(pattern: str, *, resolution: int | None = None) -> list[Path]:
     """Expand a folder, a glob, a brace pattern, one file, or several of them joined by `::`.
 
     Args:
-        pattern: such as `datasets/cc3m`, `cc3m/*.tar`, `cc3m/{00000..00331}.tar`, `a::b`.
+        pattern: such as `datasets/cc3m`, `cc3m/*.tar`, `cc3m/{00000..00331}.tar`, `a::b`, `cc3m/{resolution}`.
+        resolution: what `{resolution}` stands for, or the next larger folder that is there, in pixels.
 
     Returns:
         Shards in the order of the pattern, those of a folder or glob sorted by name.
@@ -34,7 +36,8 @@ def find_shards(pattern: str) -> list[Path]:
         raise DataError(
             f"{pattern!r}: shards are files here; commands and URLs are not opened. Download them first."
         )
-    shards = [shard for part in pattern.split(SEPARATOR) for text in expand(part) for shard in _find(text)]
+    parts = [choose_folder(part, resolution) for part in pattern.split(SEPARATOR)]
+    shards = [shard for part in parts for text in expand(part) for shard in _find(text)]
     missing = [shard for shard in shards if not shard.is_file()]
     if missing:
         share = (

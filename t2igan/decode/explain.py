@@ -120,7 +120,7 @@ def _locate(loc: Sequence[str | int], model_type: Any, data: Any) -> _Place | No
     for part in loc:
         if len(kinds) > 1:
             branch = _named(kinds, str(part))
-            if part == branch.__name__ and branch is not _closest(kinds, data):
+            if _is_plain(branch, str(part)) and branch is not _closest(kinds, data):
                 return None
             kinds = [branch]
             continue
@@ -144,18 +144,24 @@ def _branches(annotation: Any) -> list[Any]:
 def _named(kinds: list[Any], label: str) -> Any:
     """The branch that pydantic calls `label`: a tag, or the type's name."""
     for kind in kinds:
-        if label == getattr(kind, "__name__", None) or label in _tags(kind).values():
+        if _is_plain(kind, label) or label in _tags(kind).values():
             return kind
     return kinds[0]
 
 
+def _is_plain(kind: Any, label: str) -> bool:
+    """Whether pydantic calls a branch by its type's name: `str`, `HashingConfig`, `tuple[SourceConfig, ...]`."""
+    return label.partition("[")[0] == getattr(kind, "__name__", None)
+
+
 def _closest(kinds: list[Any], data: Any) -> Any:
-    """The model whose tags and keys agree most with the data."""
+    """The list for a list; else the model whose tags and keys agree most with the data."""
 
     def agreement(kind: Any) -> tuple[bool, int]:
         keys = data if isinstance(data, dict) else {}
+        is_list = isinstance(data, list) and get_origin(kind) in (list, tuple)
         tagged = any(keys.get(key) == tag for key, tag in _tags(kind).items())
-        return tagged, sum(key in getattr(kind, "model_fields", {}) for key in keys)
+        return is_list or tagged, sum(key in getattr(kind, "model_fields", {}) for key in keys)
 
     return max(kinds, key=agreement)
 

@@ -32,7 +32,7 @@ def train(state: TrainState, batches: Iterator[Batch], after_step: Callable[[Tra
     while state.nimg < state.stop_nimg:
         rng.seed_step(config.seed, dist.rank(), state.step)  # a resumed run repeats the same noise
         batch = next(batches).to(state.device)
-        real, c = images.to_float(batch.images), state.condition(batch.captions)
+        real, c = images.to_float(batch.images), state.condition_of(batch)
         bad_before = state.bad_total
         state.loss.before_step(state.nimg)
         kept: dict[int, tuple[Tensor, ...]] = {}  # micro-batch -> what a phase hands to the next one

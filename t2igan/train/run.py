@@ -16,6 +16,7 @@ from t2igan.recipe.check import check
 from t2igan.recipe.schema import EncoderRecipe, GanRecipe
 from t2igan.recipe.stages import num_stages, stage_kimg
 from t2igan.train.agreement import lost_peers, together
+from t2igan.train.embeddings import Embeddings, choose_embeddings
 from t2igan.train.evaluation import Evaluation, NoEvaluation, build_evaluation
 from t2igan.train.lock import run_lock
 from t2igan.train.log import TickLog
@@ -89,21 +90,21 @@ def _run_stage(
     if before is None and found.path is not None:
         found.said.extend(resume_from(found.path, state, run_dir))
     state.stop_nimg = state.start_nimg + round(stage_kimg(recipe, stage) * 1000)
-    with together(state.device):
-        batches = _loader(
-            recipe, state, start=state.nimg
-        )  # before anything is written: the data may be missing
+    with together(state.device):  # before anything is written: the data may be missing
+        embeddings = choose_embeddings(recipe.data, state)
+        batches = _loader(recipe, state, embeddings, start=state.nimg)
         if dist.rank() == 0:
             write_atomic(run_dir / "recipe.yaml", to_yaml(recipe).encode())
     log = TickLog(run_dir, state)
-    for line in [*(found.said if before is None else []), *opening_lines(state, carried)]:
+    said = [] if embeddings.line is None else [embeddings.line]
+    for line in [*(found.said if before is None else []), *opening_lines(state, carried), *said]:
         log.say(line)
     snapshots, rollback = Snapshots(run_dir, recipe, log), Rollback(run_dir)
     if state.step == 0:
         first = next(batches)
         batches = chain([first], batches)
     else:
-        first = next(_loader(recipe, state, start=0))  # the pictures of a run keep their captions
+        first = next(_loader(recipe, state, embeddings, start=0))  # the pictures of a run keep their captions
     snapshots.begin(state, first)
     evaluation.begin(state, log)
 
@@ -138,7 +139,7 @@ def _take_over(
     return []
 
 
-def _loader(recipe: AnyRecipe, state: TrainState, *, start: int) -> Iterator[Batch]:
+def _loader(recipe: AnyRecipe, state: TrainState, embeddings: Embeddings, *, start: int) -> Iterator[Batch]:
     return build_loader(
         recipe.data,
         resolution=state.resolution,
@@ -148,4 +149,5 @@ def _loader(recipe: AnyRecipe, state: TrainState, *, start: int) -> Iterator[Bat
         world=dist.world(),
         start=start,
         workers=recipe.train.workers if start == state.nimg else 0,
+        embeddings=embeddings.fingerprint,
     )

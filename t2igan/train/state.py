@@ -82,6 +82,12 @@ class TrainState:
         assert isinstance(self.conditioner, TrainableConditioner)
         return replace(c, ids=self.conditioner.token_ids(captions))
 
+    def condition_of(self, batch: Batch) -> Condition:
+        """The condition of a training batch: of the embeddings that came with it, or else of its captions."""
+        if batch.embed is None:
+            return self.condition(batch.captions)
+        return Condition(embed=F.normalize(batch.embed.float(), dim=1))
+
     @torch.no_grad()
     def sampling_condition(self, captions: Sequence[str]) -> Condition:
         """What the averaged generator reads."""
