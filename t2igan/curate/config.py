@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from t2igan.config import Config
-from t2igan.metrics.config import ScorerConfig
+from t2igan.metrics.config import ClipFeaturesConfig, ScorerConfig
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Duplicates = Literal["exact", "phash", "caption"]
@@ -38,6 +39,8 @@ class ScoreConfig(Config):
     """Language of the caption."""
     use_columns: bool = True
     """Take scores that the data carries (LAION, COYO, DataComp) instead of running a model."""
+    decode: bool = True
+    """Decode every image that the cheap rules keep, so that broken ones are found here and not in training."""
     batch: int = Field(default=64, ge=1)
     """Images that a CLIP sees at once."""
     max_pixels: int = Field(default=MAX_PIXELS, ge=64)
@@ -85,3 +88,31 @@ class Rules(Config):
     """Bits in which perceptual hashes of near duplicates differ at most."""
     missing: Literal["drop", "keep"] = "drop"
     """What becomes of a sample for which a needed score is not known."""
+
+
+def clip_name(clip: ScorerConfig) -> str:
+    """The name under which a CLIP's cosines are kept, as in `clip:ViT-L-14/openai`."""
+    if isinstance(clip, ClipFeaturesConfig):
+        return f"{_stem(clip.model)}/{_stem(clip.pretrained or 'random')}"
+    return clip.checkpoint if clip.checkpoint.startswith("embedded:") else _stem(clip.checkpoint)
+
+
+def _stem(name: str) -> str:
+    """A name as it is; of a path, the file's name without its suffix."""
+    return (
+        PurePath(name).stem
+        if PurePath(name).suffix in (".json", ".pt", ".pth", ".bin", ".safetensors")
+        else name
+    )
+
+
+def head_column(head: HeadConfig) -> str:
+    """The column of a head, as in `aesthetic:v2` or `watermark`."""
+    return f"aesthetic:{head.name}" if head.kind == "aesthetic" else head.kind
+
+
+def score_columns(config: ScoreConfig) -> list[str]:
+    """The measured columns that a setting asks for."""
+    clip = [f"clip:{clip_name(config.clip)}"] if config.clip else []
+    heads = [head_column(head) for head in config.heads]
+    return ["language"] * config.language + ["phash"] * config.phash + clip + heads

@@ -32,6 +32,7 @@ FACTS = {  # columns that every table has
     "captions": pa.int32(),
     "caption_hash": pa.uint64(),
     "image_hash": pa.uint64(),
+    "decoded": pa.bool_(),
 }
 MEASURES = {"phash": pa.uint64(), "language": pa.string()}
 SCORES = ("clip:", "aesthetic:", "watermark", "nsfw")

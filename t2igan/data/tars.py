@@ -45,13 +45,60 @@ def index_tar(path: Path) -> list[Entry]:
             end = tar.offset
     except (tarfile.TarError, OSError, ValueError) as error:
         raise DataError(f"{path}: not a readable tar ({error}). Fetch or write this shard again.") from error
-    with path.open("rb") as file:
-        file.seek(end)
-        if any(file.read(BLOCK)):  # tarfile stops quietly at a header it cannot read
-            raise DataError(
-                f"{path}: damaged at byte {end}, after {len(entries)} samples. Fetch this shard again."
-            )
+    if not _is_zero(path, end):  # tarfile stops quietly at a header it cannot read
+        raise DataError(
+            f"{path}: damaged at byte {end}, after {len(entries)} samples. Fetch this shard again."
+        )
     return entries
+
+
+@dataclass(frozen=True)
+class Salvage:
+    """What can be read of a tar."""
+
+    entries: list[Entry]
+    cut: frozenset[int]  # numbers of the entries that lost a member where the file ends
+    damage: str  # what is wrong with the tar as a whole; "" = nothing
+
+
+def salvage_tar(path: Path) -> Salvage:
+    """List the samples of a tar, up to where it is broken. Never raises for what is in the file.
+
+    Raises:
+        DataError: if the file is not there or may not be read.
+    """
+    entries: list[Entry] = []
+    latest: dict[str, Entry] = {}
+    damage, end = "", 0
+    try:
+        check_end(path)
+    except DataError as error:
+        damage = str(error).removeprefix(f"{path}: ")
+        if not path.is_file() or not os.access(path, os.R_OK):
+            raise
+    try:
+        with tarfile.open(path, "r:") as tar:
+            for member in tar:
+                _add(member, entries, latest)
+            end = tar.offset
+    except (tarfile.TarError, OSError, ValueError) as error:
+        damage = damage or f"not a readable tar ({error})"
+    size = path.stat().st_size
+    if not damage and not _is_zero(path, end):
+        damage = f"damaged at byte {end}"
+    cut = {
+        n
+        for n, entry in enumerate(entries)
+        if any(at + length > size for at, length in entry.members.values())
+    }
+    return Salvage(entries, frozenset(cut), damage)
+
+
+def _is_zero(path: Path, start: int) -> bool:
+    """Whether the block that begins at `start` is an end mark."""
+    with path.open("rb") as file:
+        file.seek(start)
+        return not any(file.read(BLOCK))
 
 
 def _add(member: tarfile.TarInfo, entries: list[Entry], latest: dict[str, Entry]) -> None:

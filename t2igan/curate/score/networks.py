@@ -1,0 +1,61 @@
+"""CLIP and the heads on its image embeddings, loaded at the first image that needs them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from t2igan.curate.config import ScoreConfig, clip_name, head_column
+from t2igan.curate.measures.clip import ClipMeter
+from t2igan.curate.measures.heads import Head, load_head
+from t2igan.curate.table import Origin
+
+
+class Networks:
+    """Prepared images and their captions -> the columns of CLIP and heads."""
+
+    def __init__(self, config: ScoreConfig, device: str) -> None:
+        self._config = config
+        self._device = device
+        self._name = clip_name(config.clip) if config.clip else ""
+
+    @cached_property
+    def _clip(self) -> ClipMeter:
+        assert self._config.clip is not None
+        return ClipMeter(self._config.clip, device=self._device)
+
+    @cached_property
+    def _heads(self) -> dict[str, Head]:
+        heads = self._config.heads
+        return {head_column(h): load_head(h.weights, dim=self._clip.dim, kind=h.kind) for h in heads}
+
+    def prepare(self, picture: Image.Image) -> Any:
+        """An RGB picture -> CLIP's input; safe in several threads."""
+        return self._clip.prepare(picture)
+
+    def measure(self, prepared: Sequence[Any], captions: Sequence[str]) -> dict[str, np.ndarray]:
+        """Column -> float32 [N]."""
+        embeddings = self._clip.embed_prepared(torch.stack(list(prepared)))
+        found = {f"clip:{self._name}": self._clip.scores(embeddings, captions)}
+        found |= {column: head(embeddings) for column, head in self._heads.items()}
+        return {column: np.asarray(values, dtype=np.float32) for column, values in found.items()}
+
+    def names(self) -> dict[str, Origin]:
+        """Column -> which network fills it; its weights are not looked at."""
+        if self._config.clip is None:
+            return {}
+        heads = {head_column(h): Origin(h.kind, f"{h.name} on {self._name}") for h in self._config.heads}
+        return {f"clip:{self._name}": Origin("clip", self._name)} | heads
+
+    def origins(self) -> dict[str, Origin]:
+        """Column -> which network fills it, with the fingerprint of its weights."""
+        prints = {column: head.weights for column, head in self._heads.items()}
+        return {
+            name: replace(o, weights=prints.get(name, self._clip.weights)) for name, o in self.names().items()
+        }

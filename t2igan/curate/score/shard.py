@@ -1,0 +1,162 @@
+"""One shard in, one score table out; what an earlier table of the same shard knows is not measured again."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from t2igan.curate.config import Rules, ScoreConfig, score_columns
+from t2igan.curate.measures.carried import info
+from t2igan.curate.measures.language import detect
+from t2igan.curate.rules import cheap
+from t2igan.curate.score.facts import Row, facts_of, look_at, rows_beside
+from t2igan.curate.score.measuring import MODEL_FREE, Measuring
+from t2igan.curate.score.networks import Networks
+from t2igan.curate.storage import Folder, Shard
+from t2igan.curate.table import FACTS, SUFFIX, Origin, ScoreTable, Source, make_table, read_table, to_bytes
+from t2igan.data.tars import Salvage, salvage_tar
+from t2igan.errors import DataError
+
+
+@dataclass(frozen=True)
+class ScoreTask:
+    """Which shard, and where its table goes."""
+
+    shard: Shard
+    tables: Folder
+    name: str  # file name of the table
+
+    def __str__(self) -> str:
+        return self.shard.where
+
+
+def score_task(shard: Shard, scores: Folder | None) -> ScoreTask:
+    """The table of a shard: in the folder `scores`, or beside the shard."""
+    if scores is None:
+        return ScoreTask(shard, shard.folder, f"{shard.name.removesuffix('.tar')}{SUFFIX}")
+    return ScoreTask(shard, scores, f"{shard.stem}{SUFFIX}")
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What was done for one shard."""
+
+    samples: int
+    problems: int
+    measured: int  # samples for which something was measured now
+    damage: str
+
+
+@dataclass(frozen=True)
+class MakeScorer:
+    """What an engine's workers are made with."""
+
+    config: ScoreConfig
+    rules: Rules | None = None
+
+    def __call__(self, worker: int) -> ShardScorer:
+        """The scorer of one worker."""
+        return ShardScorer(self.config, self.rules, worker=worker)
+
+
+class ShardScorer:
+    """Scores shards, one after the other; networks are loaded once.
+
+    Args:
+        config: what is measured.
+        rules: those of them that need no model say for which samples networks are run; None = for all.
+        worker: number of this worker; decides on the GPU.
+    """
+
+    def __init__(self, config: ScoreConfig, rules: Rules | None = None, *, worker: int = 0) -> None:
+        self.config = config
+        self.rules = rules or Rules()
+        self.columns = score_columns(config)
+        gpus = torch.cuda.device_count()
+        self.networks = Networks(config, f"cuda:{worker % gpus}" if gpus else "cpu")
+        self.threads = max(1, len(os.sched_getaffinity(0)) // gpus) if gpus else 1
+        if not gpus:
+            torch.set_num_threads(1)  # sums are then taken in one order, whatever the number of workers
+
+    def __call__(self, task: ScoreTask) -> Scored:
+        """Write the table of one shard, or complete it.
+
+        Raises:
+            DataError: if the shard cannot be read or the table cannot be written.
+        """
+        table = self._known(task)
+        if table is not None and not self._pending(table).any():
+            return _summary(table, 0)
+        with task.shard.folder.fetched(task.shard.name) as path:
+            salvage = salvage_tar(path)
+            table = table or self._facts(path, salvage, task)
+            pending = np.flatnonzero(self._pending(table)).tolist()
+            table = Measuring(table, self.config, self.networks, threads=self.threads).run(
+                path, salvage, pending
+            )
+        task.tables.put(task.name, to_bytes(table))
+        return _summary(table, len(pending))
+
+    def _known(self, task: ScoreTask) -> ScoreTable | None:
+        """An earlier table of the same shard, if it is whole."""
+        if not task.tables.has(task.name):
+            return None
+        try:
+            table = read_table(task.tables.read(task.name), task.tables.where(task.name))
+        except DataError:
+            return None
+        is_same = table.source.bytes == task.shard.folder.size(task.shard.name)
+        return table if is_same and set(FACTS) <= set(table.columns.column_names) else None
+
+    def _pending(self, table: ScoreTable) -> np.ndarray:
+        """Which samples lack a measure that they should have; bool [rows]."""
+        lacks = np.zeros(len(table), dtype=bool)
+        for column in self.columns:
+            known = column in table.columns.column_names
+            lacks |= table.columns[column].is_null().to_numpy() if known else True
+        if self.config.decode:
+            lacks |= ~table.columns["decoded"].to_numpy()
+        is_good = table.columns["problem"].to_numpy() == ""
+        return is_good & lacks & (cheap(table, self.rules) == "")
+
+    def _facts(self, path: Path, salvage: Salvage, task: ScoreTask) -> ScoreTable:
+        """The table of a shard that was never looked at: headers, captions, languages, what the data carries."""
+        beside = _beside(task.shard)
+        rows, captions = [], []
+        for number, entry in enumerate(salvage.entries):
+            look, problem = look_at(path, salvage, number, beside)
+            rows.append(facts_of(look, problem, entry.key, self.config.max_pixels))
+            captions.append(look.captions[0] if look.captions else "")
+        columns = _columns(rows, has_carried=self.config.use_columns)
+        origins = {name: Origin(**info(name)) for name in columns if name not in FACTS}
+        if self.config.language:
+            columns["language"], origins["language"] = detect(captions), MODEL_FREE["language"]
+        source = Source(task.shard.name, path.stat().st_size, _sha256(path), salvage.damage)
+        return make_table(columns, source, origins)
+
+
+def _beside(shard: Shard) -> dict[str, Row]:
+    """The rows of the parquet that img2dataset writes beside a shard."""
+    name = f"{shard.name.removesuffix('.tar')}.parquet"
+    return rows_beside(shard.folder.read(name)) if shard.folder.has(name) else {}
+
+
+def _columns(rows: list[Row], *, has_carried: bool) -> dict[str, list[object]]:
+    """Rows -> columns; those that only some samples carry are null elsewhere."""
+    carried = sorted({name for row in rows for name in row} - set(FACTS)) if has_carried else []
+    return {name: [row.get(name) for row in rows] for name in (*FACTS, *carried)}
+
+
+def _summary(table: ScoreTable, measured: int) -> Scored:
+    problems = int((table.columns["problem"].to_numpy() != "").sum())
+    return Scored(len(table), problems, measured, table.source.damage)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,272 @@
+"""Folders of shards, on this machine or at any fsspec URL (s3://, gs://, hf://, ...). Not what is in the files.
+
+A file appears under its name whole or not at all. Local files are used where they lie; others are fetched one at a time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import socket
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from t2igan.data.shards import SEPARATOR, expand, find_shards
+from t2igan.errors import DataError
+from t2igan.files import replace_durably
+
+URL = re.compile(r"\w[\w+.-]*://")
+OBJECT_STORES = {
+    "s3",
+    "s3a",
+    "gs",
+    "gcs",
+    "abfs",
+    "az",
+    "hf",
+    "oss",
+    "memory",
+}  # an upload shows when it is complete
+TEMPORARY = re.compile(r"\..+\.([^.]+)\.(\d+)\.tmp")
+
+
+@dataclass(frozen=True)
+class Folder:
+    """A folder by its path or URL; cheap to copy into other processes."""
+
+    url: str
+
+    @cached_property
+    def _remote(self) -> tuple[Any, str] | None:
+        """The file system and the folder's path in it; None = a local folder."""
+        if not URL.match(self.url):
+            return None
+        import fsspec
+
+        try:
+            return fsspec.core.url_to_fs(self.url)
+        except (ImportError, ValueError, OSError) as error:
+            raise DataError(f"{self.url}: cannot be opened ({error}). Install fsspec's package for this kind of URL "
+                            "(s3fs, gcsfs, adlfs, ...), or check the address.") from error  # fmt: skip
+
+    @property
+    def path(self) -> Path | None:
+        """Where a local folder lies; None for others."""
+        return None if URL.match(self.url) else Path(self.url)
+
+    def where(self, name: str) -> str:
+        """Path or URL of a file, for people."""
+        return f"{self.url.rstrip('/')}/{name}"
+
+    def names(self) -> set[str]:
+        """Names of the files in it; none if there is no such folder."""
+        with self._explained(""):
+            if self._remote is None:
+                return {entry.name for entry in os.scandir(self.url)} if Path(self.url).is_dir() else set()
+            system, root = self._remote
+            system.invalidate_cache()
+            if not system.exists(root):
+                return set()
+            return {str(name).rstrip("/").rsplit("/", 1)[-1] for name in system.ls(root, detail=False)}
+
+    def has(self, name: str) -> bool:
+        """Whether there is a file of this name."""
+        with self._explained(name):
+            if self._remote is None:
+                return Path(self.url, name).is_file()
+            system, root = self._remote
+            return bool(system.isfile(f"{root}/{name}"))
+
+    def size(self, name: str) -> int:
+        """Bytes of a file.
+
+        Raises:
+            DataError: if it cannot be read.
+        """
+        with self._explained(name):
+            if self._remote is None:
+                return Path(self.url, name).stat().st_size
+            system, root = self._remote
+            return int(system.size(f"{root}/{name}"))
+
+    def read(self, name: str) -> bytes:
+        """A whole, small file.
+
+        Raises:
+            DataError: if it cannot be read.
+        """
+        with self._explained(name):
+            if self._remote is None:
+                return Path(self.url, name).read_bytes()
+            system, root = self._remote
+            return system.cat_file(f"{root}/{name}")
+
+    @contextlib.contextmanager
+    def fetched(self, name: str) -> Iterator[Path]:
+        """A local file with the bytes of `name`, inside the block.
+
+        Raises:
+            DataError: if it cannot be read.
+        """
+        if self._remote is None:
+            yield Path(self.url, name)
+            return
+        system, root = self._remote
+        with tempfile.TemporaryDirectory(prefix="t2igan-") as folder:
+            local = Path(folder, name)
+            with self._explained(name):
+                system.get_file(f"{root}/{name}", str(local))
+            yield local
+
+    def put(self, name: str, data: bytes) -> None:
+        """Write a small file.
+
+        Raises:
+            DataError: if it cannot be written.
+        """
+        with self.writing(name) as path:
+            path.write_bytes(data)
+
+    @contextlib.contextmanager
+    def writing(self, name: str) -> Iterator[Path]:
+        """A temporary local path; what the block writes there appears as `name` when the block ends well.
+
+        Raises:
+            DataError: if it cannot be written; nothing is left behind.
+        """
+        with self._explained(name, writes=True):
+            if self._remote is None:
+                with _temporary_in(Path(self.url), name) as path:
+                    yield path
+                    replace_durably(path, Path(self.url, name))
+                return
+            system, root = self._remote
+            with tempfile.TemporaryDirectory(prefix="t2igan-") as folder:
+                path = Path(folder, name)
+                yield path
+                _upload(system, path, root, name)
+
+    def remove(self, name: str) -> None:
+        """Remove a file if it is there."""
+        with self._explained(name, writes=True):
+            if self._remote is None:
+                Path(self.url, name).unlink(missing_ok=True)
+            elif self.has(name):
+                system, root = self._remote
+                system.rm_file(f"{root}/{name}")
+
+    def sweep(self) -> None:
+        """Remove what processes of this machine that are dead left half written in a local folder."""
+        if self.path is None or not self.path.is_dir():
+            return
+        for path in self.path.glob(".*.tmp"):
+            found = TEMPORARY.fullmatch(path.name)
+            if found and found[1] == _host() and not _is_alive(int(found[2])):
+                path.unlink(missing_ok=True)
+
+    @contextlib.contextmanager
+    def _explained(self, name: str, *, writes: bool = False) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            what = "written" if writes else "read"
+            fix = (
+                "the free space, permissions and credentials"
+                if writes
+                else "the address, permissions and credentials"
+            )
+            raise DataError(f"{self.where(name) if name else self.url}: cannot be {what} ({error.strerror or error}). "
+                            f"Check {fix}.") from error  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One tar of a data set."""
+
+    folder: Folder
+    name: str  # file name of the tar
+    stem: str  # of the files that are made of it: its own, or a number where several inputs share names
+
+    @property
+    def where(self) -> str:
+        """Path or URL, for people."""
+        return self.folder.where(self.name)
+
+
+def list_shards(pattern: str) -> list[Shard]:
+    """Expand a folder, file, glob or brace pattern, local or a URL, or several of them joined by `::`.
+
+    Raises:
+        DataError: naming what is missing.
+    """
+    places = [place for text in _parts(pattern) for place in _places(text)]
+    stems = [name.removesuffix(".tar") for _, name in places]
+    if len(set(stems)) < len(stems):
+        stems = [f"{number:05d}" for number in range(len(stems))]
+    return [Shard(Folder(url), name, stem) for (url, name), stem in zip(places, stems, strict=True)]
+
+
+def _parts(pattern: str) -> list[str]:
+    return [part for part in pattern.split(SEPARATOR) if part]
+
+
+def _places(text: str) -> list[tuple[str, str]]:
+    """(folder, name) of the shards of one pattern."""
+    if not URL.match(text):
+        return [(str(path.parent), path.name) for path in find_shards(text)]
+    return [place for url in expand(text) for place in _remote_places(url)]
+
+
+def _remote_places(url: str) -> list[tuple[str, str]]:
+    if url.endswith(".tar") and "*" not in url:
+        folder, _, name = url.rpartition("/")
+        return [(folder, name)]
+    folder, _, last = url.rstrip("/").rpartition("/") if "*" in url else (url.rstrip("/"), "", "*.tar")
+    pattern = re.compile(re.escape(last).replace(r"\*", "[^/]*"))
+    names = sorted(
+        name for name in Folder(folder).names() if name.endswith(".tar") and pattern.fullmatch(name)
+    )
+    if not names:
+        raise DataError(f"{url}: no .tar there. Check the address and your credentials.")
+    return [(folder, name) for name in names]
+
+
+@contextlib.contextmanager
+def _temporary_in(folder: Path, name: str) -> Iterator[Path]:
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f".{name}.{_host()}.{os.getpid()}.tmp"
+    try:
+        yield path
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _upload(system: Any, local: Path, root: str, name: str) -> None:
+    """Put a file where its reader finds it whole or not at all."""
+    protocols = {system.protocol} if isinstance(system.protocol, str) else set(system.protocol)
+    system.makedirs(root, exist_ok=True)
+    if protocols & OBJECT_STORES:
+        system.put_file(str(local), f"{root}/{name}")
+        return
+    temporary = f"{root}/.{name}.{_host()}.{os.getpid()}.tmp"
+    system.put_file(str(local), temporary)
+    system.mv(temporary, f"{root}/{name}")
+
+
+def _host() -> str:
+    return re.sub(r"\W", "_", socket.gethostname())
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True
