@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
-app = typer.Typer(help="Make training data: tar shards of images and captions.", no_args_is_help=True)
+from t2igan.cli.data_import import AsJson, Out, PerShard, import_
 
-Out = Annotated[Path, typer.Option("--out", help="New or empty folder for the shards.")]
-PerShard = Annotated[int, typer.Option("--per-shard", help="Samples in one tar.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
+app = typer.Typer(help="Make training data: tar shards of images and captions.", no_args_is_help=True)
 
 
 @app.command()
@@ -38,11 +34,12 @@ def shapes(
 
     Example: t2igan data shapes --n 10000 --resolution 64 --out datasets/shapes
     """
+    from t2igan.cli.summary import show_summary
     from t2igan.data.config import ShapesConfig
     from t2igan.data.shapes_shards import write_shapes
 
     config = ShapesConfig(scenes=scenes, combinations=combinations, captions=captions)
-    _show(
+    show_summary(
         write_shapes(
             out, n=n, resolution=resolution, seed=seed, config=config, has_masks=masks, per_shard=per_shard
         ),
@@ -50,43 +47,4 @@ def shapes(
     )
 
 
-@app.command("import")
-def import_(
-    folder: Annotated[
-        Path, typer.Argument(help="Images with same-named .txt files, or with a metadata.jsonl.")
-    ],
-    out: Out,
-    size: Annotated[
-        int | None, typer.Option(help="Shrink the shorter side to this; skip smaller images.")
-    ] = None,
-    background: Annotated[str, typer.Option(help="Colour under transparent pixels.")] = "white",
-    per_shard: PerShard = 1000,
-    as_json: AsJson = False,
-) -> None:
-    """Turn a folder of images and captions into shards; count and name what is left out.
-
-    A row of metadata.jsonl: {"file_name": "a.png", "text": "a cat", "split": "train"}; each split becomes a folder.
-
-    Example: t2igan data import pictures --size 64 --out datasets/pictures
-    """
-    from t2igan.data.importer import import_folder
-
-    _show(import_folder(folder, out, size=size, background=background, per_shard=per_shard), as_json=as_json)
-
-
-def _show(summary: dict[str, Any], *, as_json: bool) -> None:
-    """The summary to stdout."""
-    if as_json:
-        print(json.dumps(summary))
-        return
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(show_header=False)
-    for name, value in summary.items():
-        if value not in ({}, None):
-            table.add_row(
-                name,
-                ", ".join(f"{k}: {v}" for k, v in value.items()) if isinstance(value, dict) else str(value),
-            )
-    Console().print(table)
+app.command("import")(import_)

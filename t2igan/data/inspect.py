@@ -15,18 +15,20 @@ from typing import IO, Literal
 
 from PIL.ContainerIO import ContainerIO
 
+from t2igan.data.convert import MAX_PIXELS
 from t2igan.data.draws import permutation
-from t2igan.data.folder import METADATA, Listed, list_folder
-from t2igan.data.importer import MAX_PIXELS
+from t2igan.data.fileset import FileSet
+from t2igan.data.listing.find import METADATA
+from t2igan.data.listing.pictures import NO_CAPTION, Listed, list_pictures
 from t2igan.data.pixels import BadSampleError, read_header
 from t2igan.data.samples import IMAGE_SUFFIXES, read_captions
 from t2igan.data.shards import count_samples, find_shards
+from t2igan.data.sources import open_files
 from t2igan.data.tars import Entry, index_tar, read_members
 from t2igan.errors import DataError, nearest
 
 MAX_LOOKED_AT = 4000  # samples: a share of them is known to 1.6 percent points
 MAX_SHARDS_OPENED = 16  # listing a shard of 10,000 samples takes part of a second
-NO_CAPTION = "no caption"
 PATTERN = set("{*?[:")  # characters that only patterns of shards, and URLs, are expected to hold
 Look = tuple[int, int, tuple[str, ...]]  # width, height, captions
 
@@ -71,10 +73,10 @@ class Inspection:
 
 
 def inspect_data(source: str, *, limit: int = MAX_LOOKED_AT) -> Inspection:
-    """Look into a folder as `data import` reads it, or into shards as `data.shards` names them.
+    """Look into a folder or zip as `data import` reads it, or into shards as `data.shards` names them.
 
     Args:
-        source: a folder of pictures; or a folder, file, glob or brace pattern of shards, several joined by `::`.
+        source: a folder or a zip of pictures; or a folder, file, glob or brace pattern of shards, several joined by `::`.
         limit: most samples whose header and captions are read; which ones depends on their number alone.
 
     Raises:
@@ -86,8 +88,8 @@ def inspect_data(source: str, *, limit: int = MAX_LOOKED_AT) -> Inspection:
         raise DataError(
             f"{source}: no such folder or file{nearest(path.name, beside)}. Give a folder of pictures, or shards."
         )
-    if path.is_dir() and not _holds_shards(path):
-        return _inspect_folder(source, limit)
+    if path.suffix.lower() == ".zip" or (path.is_dir() and not _holds_shards(path)):
+        return _inspect_pictures(source, limit)
     return _inspect_shards(source, limit)
 
 
@@ -97,29 +99,29 @@ def _holds_shards(folder: Path) -> bool:
     return ".tar" in suffixes and not suffixes & {f".{suffix}" for suffix in IMAGE_SUFFIXES}
 
 
-def _inspect_folder(source: str, limit: int) -> Inspection:
-    listed = list(list_folder(Path(source)))
-    if not listed and any(Path(source).glob("*/*.tar")):
-        return _inspect_shards(source, limit)  # which says what to give instead
-    if not listed:
-        raise DataError(
-            f"{source}: no jpg, png or webp file in it or below, and no .tar. Give the folder of the pictures, or shards."
-        )
-    names = [found.split or "train" for found in listed if isinstance(found, Listed)]
-    has_splits = any(found.split for found in listed if isinstance(found, Listed))
-    chosen = [listed[i] for i in permutation(len(listed), "inspect")[:limit]]
-    splits = dict(Counter(names)) if has_splits else {}
-    return _gather(source, "folder", len(listed), map(_look_at_file, chosen), splits)
+def _inspect_pictures(source: str, limit: int) -> Inspection:
+    with open_files(Path(source)) as files:
+        listed = list(list_pictures(files))
+        if not listed and any(Path(source).glob("*/*.tar")):
+            return _inspect_shards(source, limit)  # which says what to give instead
+        if not listed:
+            raise DataError(
+                f"{source}: no jpg, png or webp file in it or below, and no .tar. Give the folder of the pictures, or shards."
+            )
+        names = [found.split or "train" for found in listed if isinstance(found, Listed)]
+        has_splits = any(found.split for found in listed if isinstance(found, Listed))
+        chosen = [listed[i] for i in permutation(len(listed), "inspect")[:limit]]
+        splits = dict(Counter(names)) if has_splits else {}
+        looks = (_look_at_file(files, found) for found in chosen)
+        return _gather(source, "folder", len(listed), looks, splits)
 
 
-def _look_at_file(found: Listed | tuple[str, BadSampleError]) -> Look | BadSampleError:
+def _look_at_file(files: FileSet, found: Listed | tuple[str, BadSampleError]) -> Look | BadSampleError:
     if not isinstance(found, Listed):
         return found[1]
     try:
-        with found.path.open("rb") as file:
+        with files.open(found.name) as file:
             return (*_size(file), found.captions)
-    except OSError as error:
-        return BadSampleError("cannot be read", str(error.strerror))
     except BadSampleError as problem:
         return problem
 

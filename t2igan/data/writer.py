@@ -44,6 +44,7 @@ class ShardWriter:
         self.samples = 0
         self.shards = 0
         self.bytes = 0
+        self.facts: dict[str, Any] = {}  # what .t2igan/dataset.json is to say beyond settings and counts
         self._tar: tarfile.TarFile | None = None
         _claim(out, settings)
         self._record(is_complete=False)
@@ -135,7 +136,13 @@ class ShardWriter:
 
     def _record(self, *, is_complete: bool) -> None:
         counts = {"samples": self.samples, "shards": self.shards}
-        content = {"settings": self.settings, "is_complete": is_complete, **counts, "t2igan": __version__}
+        content = {
+            "settings": self.settings,
+            "is_complete": is_complete,
+            **counts,
+            **self.facts,
+            "t2igan": __version__,
+        }
         _write_json(self.out / PROVENANCE, content)
 
 

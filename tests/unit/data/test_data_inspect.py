@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 from test_data_hostile import bomb, encoded, png, write_tar
 
-from t2igan.data.importer import import_folder
+from t2igan.data.importer import import_pictures
 from t2igan.data.inspect import Inspection, inspect_data
 from t2igan.data.pixels import BadSampleError, open_picture
 from t2igan.errors import DataError
@@ -62,7 +62,7 @@ def test_shares_and_the_loss_of_the_centre_crop_are_those_of_the_sizes(folder: P
 
 
 def test_shards_of_a_folder_hold_what_the_folder_holds(folder: Path, tmp_path: Path):
-    import_folder(folder, tmp_path / "shards", per_shard=2)
+    import_pictures(folder, tmp_path / "shards", per_shard=2)
     expected = facts(inspect_data(str(folder)))
     for source in (
         "shards",
@@ -128,7 +128,7 @@ def test_of_a_large_set_the_same_part_is_looked_at_every_time(tmp_path: Path, is
     for i in range(30):
         put(tmp_path / "in", f"{i:02}.png", png(size=8 + i), f"{i}")
     if is_shards:
-        import_folder(tmp_path / "in", tmp_path / "shards", per_shard=7)
+        import_pictures(tmp_path / "in", tmp_path / "shards", per_shard=7)
     source = str(tmp_path / ("shards" if is_shards else "in"))
     found = inspect_data(source, limit=10)
     assert (found.count, found.looked_at, len(found.sizes), found.is_exact) == (30, 10, 10, False)
@@ -172,7 +172,7 @@ def test_an_empty_folder_and_a_folder_of_sets_say_what_to_give(folder: Path, tmp
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="no jpg, png or webp file"):
         inspect_data(str(tmp_path / "empty"))
-    import_folder(folder, tmp_path / "sets" / "train")
+    import_pictures(folder, tmp_path / "sets" / "train")
     with pytest.raises(DataError, match="there are some in train"):
         inspect_data(str(tmp_path / "sets"))
 
@@ -201,7 +201,7 @@ def test_links_that_lead_outside_are_not_opened(folder: Path, tmp_path: Path):
 
 
 def test_a_damaged_shard_is_an_error_that_names_it(folder: Path, tmp_path: Path):
-    import_folder(folder, tmp_path / "shards")
+    import_pictures(folder, tmp_path / "shards")
     shard = tmp_path / "shards" / "00000.tar"
     shard.write_bytes(shard.read_bytes()[:-700])
     with pytest.raises(DataError, match=r"00000\.tar: is truncated"):
