@@ -92,15 +92,39 @@ def too_small(resolution: int) -> str:
     return f"smaller than {resolution} px"
 
 
+def check_size(size: tuple[int, int], resolution: int) -> None:
+    """Make sure that a picture of `size` (width, height) need not be enlarged.
+
+    Raises:
+        BadSampleError: if its shorter side is smaller than `resolution`.
+    """
+    if min(size) < resolution:
+        raise BadSampleError(too_small(resolution), f"{size[0]} x {size[1]}")
+
+
+def read_square(data: bytes, *, resolution: int, max_pixels: int) -> np.ndarray:
+    """The largest centred square of an image file, shrunk; uint8 [resolution, resolution, 3].
+
+    Args:
+        data: JPEG, PNG or WebP bytes.
+        resolution: side in pixels.
+        max_pixels: larger images are refused by their header.
+
+    Raises:
+        BadSampleError: if the image is unreadable, or smaller than `resolution`, which its header tells.
+    """
+    check_size(read_header(io.BytesIO(data), max_pixels=max_pixels).size, resolution)
+    return center_crop(to_rgb(open_picture(data, max_pixels=max_pixels)), resolution)
+
+
 def center_crop(picture: Image.Image, resolution: int) -> np.ndarray:
     """Cut the largest centred square and shrink it with a Lanczos filter; uint8 [resolution, resolution, 3].
 
     Raises:
         BadSampleError: if the shorter side is smaller than `resolution`, as nothing is ever enlarged.
     """
+    check_size(picture.size, resolution)
     side = min(picture.size)
-    if side < resolution:
-        raise BadSampleError(too_small(resolution), f"{picture.width} x {picture.height}")
     left, top = (picture.width - side) // 2, (picture.height - side) // 2
     box = (left, top, left + side, top + side)
     if side == resolution:

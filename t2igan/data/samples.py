@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from t2igan.data.pixels import BadSampleError, center_crop, open_picture, to_rgb
+from t2igan.data.pixels import BadSampleError, read_square
 from t2igan.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 IMAGE_SUFFIXES = ("jpg", "jpeg", "png", "webp")
 MAX_BYTES = {"txt": 2**16, "json": 2**20} | dict.fromkeys(IMAGE_SUFFIXES, 2**28)
 """Suffix -> largest member that is read, in bytes; other suffixes are ignored."""
+ReadSquare = Callable[
+    ..., np.ndarray
+]  # (bytes, *, resolution, max_pixels) -> [resolution, resolution, 3] uint8
 LOG_EVERY = 1000
 MIN_JUDGED = 200  # samples before the bad fraction is judged, or all of a smaller set
 
@@ -35,13 +38,16 @@ class Decoded:
     labels: tuple[int, ...]
 
 
-def decode(members: Mapping[str, bytes], *, resolution: int, max_pixels: int) -> Decoded:
+def decode(
+    members: Mapping[str, bytes], *, resolution: int, max_pixels: int, read: ReadSquare = read_square
+) -> Decoded:
     """Decode one sample.
 
     Args:
         members: suffix without dot -> bytes, e.g. {"jpg": ..., "txt": ..., "json": ...}.
         resolution: side of the centre crop, in pixels.
         max_pixels: larger images are refused by their header.
+        read: from the image's bytes to its square.
 
     Raises:
         BadSampleError: if the image or every caption is missing or unreadable, or the image is smaller than `resolution`.
@@ -53,8 +59,8 @@ def decode(members: Mapping[str, bytes], *, resolution: int, max_pixels: int) ->
         )
     fields = _fields(members.get("json", b"{}"))
     captions = _captions(members.get("txt", b""), fields)
-    picture = open_picture(members[suffix], max_pixels=max_pixels)
-    return Decoded(center_crop(to_rgb(picture), resolution), captions, _labels(fields))
+    square = read(members[suffix], resolution=resolution, max_pixels=max_pixels)
+    return Decoded(square, captions, _labels(fields))
 
 
 def read_captions(members: Mapping[str, bytes]) -> tuple[str, ...]:

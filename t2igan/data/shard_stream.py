@@ -8,8 +8,9 @@ import numpy as np
 
 from t2igan.data.config import ShardsConfig
 from t2igan.data.draws import MAX_DRAWS, Draws
+from t2igan.data.fast_square import read_square_fast
 from t2igan.data.order import POOL_SHARDS, EpochOrder
-from t2igan.data.pixels import BadSampleError, too_small
+from t2igan.data.pixels import BadSampleError, read_square, too_small
 from t2igan.data.samples import Decoded, Tally, decode
 from t2igan.data.shards import count_samples, find_shards
 from t2igan.data.sidecar import Sidecar
@@ -119,7 +120,8 @@ class ShardsStream:
         shard, number = place
         try:
             members = read_members(self.shards[shard], self._entries(shard)[number])
-            found = decode(members, resolution=self.resolution, max_pixels=self.config.max_pixels)
+            read = read_square_fast if self.config.decode == "fast" else read_square
+            found = decode(members, resolution=self.resolution, max_pixels=self.config.max_pixels, read=read)
         except BadSampleError as problem:
             found = problem.with_traceback(None)  # the traceback would keep the image's bytes
         if self.config.cache:
