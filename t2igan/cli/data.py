@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from t2igan.cli.data_import import AsJson, Out, PerShard, import_
+from t2igan.cli.data_import import AsJson, Out, PerShard, fluent_emoji, import_
 
 app = typer.Typer(help="Make training data: tar shards of images and captions.", no_args_is_help=True)
 
@@ -48,3 +48,4 @@ def shapes(
 
 
 app.command("import")(import_)
+app.command("fluent-emoji")(fluent_emoji)

@@ -1,4 +1,4 @@
-"""`t2igan data import`: own pictures into shards. Arguments in, one library call."""
+"""`t2igan data import` and `data fluent-emoji`: pictures into shards. Arguments in, one library call each."""
 
 from __future__ import annotations
 
@@ -55,5 +55,31 @@ def import_(
             per_shard=per_shard,
             is_strict=strict,
             on_progress=on_progress,
+        )
+    show_summary(summary, as_json=as_json)
+
+
+def fluent_emoji(
+    out: Out,
+    archive: Annotated[
+        list[Path] | None, typer.Option(help="The .tgz of a package; give both. Else npm fetches them.")
+    ] = None,
+    size: Annotated[int | None, typer.Option(help="Shrink to this side; they have 256 pixels.")] = None,
+    per_shard: PerShard = 1000,
+    as_json: AsJson = False,
+) -> None:
+    """Fetch 3,373 captioned emoji (MIT licence) through npm, and write them as shards, train and test apart.
+
+    The npm packages are @lobehub/fluent-emoji-3d 1.1.0 and emojibase-data 17.0.0. See docs/emoji.md.
+
+    Example: t2igan data fluent-emoji --size 64 --out datasets/emoji
+    """
+    from t2igan.cli.progress_bar import progress_bar
+    from t2igan.cli.summary import show_summary
+    from t2igan.data.fluent_emoji import write_fluent_emoji
+
+    with progress_bar("emoji") as on_progress:
+        summary = write_fluent_emoji(
+            out, archives=archive or (), size=size, per_shard=per_shard, on_progress=on_progress
         )
     show_summary(summary, as_json=as_json)

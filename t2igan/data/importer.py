@@ -135,9 +135,22 @@ class Writing:
     _done: int = field(default=0, init=False)
 
     def write(
-        self, listed: Sequence[Listed], out: Path, *, settings: dict[str, Any], per_shard: int = PER_SHARD
+        self,
+        listed: Sequence[Listed],
+        out: Path,
+        *,
+        settings: dict[str, Any],
+        per_shard: int = PER_SHARD,
+        facts: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
         """Write all images, each split to a folder of its own; returns what `import_pictures` does.
+
+        Args:
+            listed: images of `files`.
+            out: new or empty folder.
+            settings: what the data set is made of, as JSON.
+            per_shard: samples a shard.
+            facts: what its dataset.json is to say beyond that.
 
         Raises:
             UsageError: if `per_shard` is not positive.
@@ -159,7 +172,7 @@ class Writing:
                     f"{self.files.label}: none of {self.tally.tried} images can be used: {self.tally.reasons()}."
                 )
             for writer in writers.values():
-                writer.facts |= {"import": self._counts()}
+                writer.facts |= (facts or {}) | {"import": self._counts()}
         return self._report(out, writers)
 
     def _write(self, image: Listed, writer: ShardWriter, total: int) -> None:
