@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping
-from numbers import Real
 from typing import Any
+
+import numpy as np
 
 B32, L14 = "clip:ViT-B-32/openai", "clip:ViT-L-14/openai"
 COLUMNS = {
@@ -85,7 +86,8 @@ def uid(fields: Mapping[str, Any], image: bytes, caption: str) -> str:
 
 def _is_sound(value: Any, column: str) -> bool:
     low, high = RANGES[column.partition(":")[0]]
-    return isinstance(value, Real) and not isinstance(value, bool) and bool(low <= value <= high)
+    is_number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    return is_number and bool(low <= value <= high)
 
 
 def _is_foreign(name: str, fields: Mapping[str, Any]) -> bool:
