@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -103,11 +104,11 @@ def to_bytes(table: ScoreTable) -> bytes:
     return buffer.getvalue()
 
 
-def read_table(data: bytes, name: str, columns: Sequence[str] | None = None) -> ScoreTable:
+def read_table(data: bytes | Path, name: str, columns: Sequence[str] | None = None) -> ScoreTable:
     """Read a table, or some of its columns; those that it lacks are left out.
 
     Args:
-        data: the file.
+        data: the file, or where it lies.
         name: its name, for messages.
         columns: None = all.
 
@@ -115,7 +116,7 @@ def read_table(data: bytes, name: str, columns: Sequence[str] | None = None) -> 
         DataError: if it is no score table, or of a newer format.
     """
     try:
-        file = pq.ParquetFile(io.BytesIO(data))
+        file = pq.ParquetFile(io.BytesIO(data) if isinstance(data, bytes) else data)
         about = json.loads((file.schema_arrow.metadata or {})[META])
         wanted = (
             file.schema_arrow.names

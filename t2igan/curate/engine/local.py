@@ -8,7 +8,7 @@ import os
 import signal
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
@@ -27,9 +27,12 @@ def run(make: Make, tasks: Sequence[Any], workers: Workers) -> Iterator[tuple[An
     if count <= 1:
         yield from map(Guarded(make, 0), tasks)
         return
-    queue = deque((task, 1) for task in tasks)  # with the number of the attempt
-    while queue:
-        yield from _until_a_worker_dies(make, queue, count, workers.attempts)
+    queue, suspects = deque(tasks), deque[Any]()
+    while queue or suspects:
+        if suspects:
+            yield from _alone(make, suspects.popleft(), workers.attempts)
+        else:
+            suspects.extend((yield from _until_a_worker_dies(make, queue, count)))
 
 
 def default_count() -> int:
@@ -39,45 +42,49 @@ def default_count() -> int:
     return torch.cuda.device_count() or len(os.sched_getaffinity(0))
 
 
+def _alone(make: Make, task: Any, attempts: int) -> Iterator[tuple[Any, Any]]:
+    """Do a task that was in work when a worker died, with no other beside it that could be to blame."""
+    for attempt in range(1, attempts + 1):
+        log.warning(
+            "%s: a worker was killed (out of memory?) when this was in work; attempt %d.", task, attempt
+        )
+        if not (yield from _until_a_worker_dies(make, deque([task]), 1)):
+            return
+    yield task, Failure(task, f"its worker was killed {attempts} times; is there enough memory?")
+
+
 def _until_a_worker_dies(
-    make: Make, queue: deque[tuple[Any, int]], count: int, attempts: int
-) -> Iterator[tuple[Any, Any]]:
-    """Empty the queue; if a worker dies, put back what was being done and return."""
+    make: Make, queue: deque[Any], count: int
+) -> Generator[tuple[Any, Any], None, list[Any]]:
+    """Empty the queue; if a worker dies, stop and return what was in work."""
     context = mp.get_context("spawn")
-    running: dict[Future[Any], tuple[Any, int]] = {}
-    numbers = context.Value("i", 0)
-    with ProcessPoolExecutor(count, context, initializer=_begin, initargs=(make, numbers)) as pool:
+    running: dict[Future[Any], Any] = {}
+    with ProcessPoolExecutor(
+        count, context, initializer=_begin, initargs=(make, context.Value("i", 0))
+    ) as pool:
         while queue or running:
-            try:
-                while queue and len(running) < count:
-                    running[pool.submit(_work, queue[0][0])] = queue[0]
-                    queue.popleft()
-            except BrokenProcessPool:
-                if not running:
-                    return
+            _submit(pool, queue, running, count)
             done, _ = wait(running, return_when=FIRST_COMPLETED)
-            if any(isinstance(future.exception(), BrokenProcessPool) for future in done):
-                yield from _put_back(running, queue, attempts)
-                return
+            if not running or any(isinstance(future.exception(), BrokenProcessPool) for future in done):
+                break
             for future in done:
                 running.pop(future)
                 yield future.result()
+    whole = [future for future in running if future.done() and future.exception() is None]
+    yield from (future.result() for future in whole)
+    return [task for future, task in running.items() if future not in whole]
 
 
-def _put_back(
-    running: dict[Future[Any], tuple[Any, int]], queue: deque[tuple[Any, int]], attempts: int
-) -> Iterator[tuple[Any, Any]]:
-    """Give the tasks of a broken pool another try, those that had too many a Failure."""
-    for future, (task, attempt) in running.items():
-        if future.done() and future.exception() is None:
-            yield future.result()
-        elif attempt < attempts:
-            log.warning(
-                "%s: a worker was killed (out of memory?); attempt %d of %d.", task, attempt + 1, attempts
-            )
-            queue.append((task, attempt + 1))
-        else:
-            yield task, Failure(task, f"its worker was killed {attempts} times; is there enough memory?")
+def _submit(
+    pool: ProcessPoolExecutor, queue: deque[Any], running: dict[Future[Any], Any], count: int
+) -> None:
+    """Give every idle worker a task."""
+    while queue and len(running) < count:
+        try:
+            running[pool.submit(_work, queue[0])] = queue[0]
+        except BrokenProcessPool:
+            return  # what runs says so itself
+        queue.popleft()
 
 
 def _begin(make: Make, numbers: Any) -> None:

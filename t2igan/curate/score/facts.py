@@ -128,4 +128,5 @@ def _upright(picture: Image.Image) -> tuple[int, int]:
         on_its_side = picture.getexif().get(ORIENTATION, 1) in ON_ITS_SIDE
     except Exception:  # a broken EXIF block; decoding will say so
         on_its_side = False
-    return picture.size[::-1] if on_its_side else picture.size
+    width, height = picture.size
+    return (height, width) if on_its_side else (width, height)

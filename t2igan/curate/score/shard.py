@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from t2igan.curate.config import Rules, ScoreConfig, score_columns
-from t2igan.curate.measures.carried import info
+from t2igan.curate.measures.carried import info, sources
 from t2igan.curate.measures.language import detect
 from t2igan.curate.rules import cheap
 from t2igan.curate.score.facts import Row, facts_of, look_at, rows_beside
@@ -127,13 +127,17 @@ class ShardScorer:
     def _facts(self, path: Path, salvage: Salvage, task: ScoreTask) -> ScoreTable:
         """The table of a shard that was never looked at: headers, captions, languages, what the data carries."""
         beside = _beside(task.shard)
-        rows, captions = [], []
+        rows: list[Row] = []
+        captions: list[str] = []
+        origins: dict[str, Origin] = {}
         for number, entry in enumerate(salvage.entries):
             look, problem = look_at(path, salvage, number, beside)
             rows.append(facts_of(look, problem, entry.key, self.config.max_pixels))
             captions.append(look.captions[0] if look.captions else "")
+            for column, name in sources(look.fields).items():
+                origins.setdefault(column, Origin(**info(column, name)))
         columns = _columns(rows, has_carried=self.config.use_columns)
-        origins = {name: Origin(**info(name)) for name in columns if name not in FACTS}
+        origins = {name: origin for name, origin in origins.items() if name in columns}
         if self.config.language:
             columns["language"], origins["language"] = detect(captions), MODEL_FREE["language"]
         source = Source(task.shard.name, path.stat().st_size, _sha256(path), salvage.damage)

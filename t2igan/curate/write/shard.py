@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from t2igan import __version__
 from t2igan.curate.score.shard import ScoreTask
 from t2igan.curate.storage import Folder
@@ -31,7 +33,8 @@ class WriteTask:
 
     scored: ScoreTask
     out: Folder
-    reasons: tuple[str, ...]  # one a sample; "" = kept
+    codes: np.ndarray  # uint16 [rows], 0 = kept
+    names: tuple[str, ...]  # code -> why a sample is dropped
     settings: str  # hash of what the data set is made with
 
     def __str__(self) -> str:
@@ -43,42 +46,39 @@ class WriteTask:
         return self.scored.shard.stem
 
 
-@dataclass(frozen=True)
-class Written:
-    """Statistics of one shard, as they stand beside it."""
-
-    stats: dict[str, Any]
-    is_new: bool  # written now, not by an earlier run
-
-
 def make_writer(worker: int) -> Any:
     """What a worker does with each task."""
     return write_shard
 
 
-def write_shard(task: WriteTask) -> Written:
-    """Write the kept samples of a shard, unless an earlier run with the same settings has.
+def write_shard(task: WriteTask) -> dict[str, Any]:
+    """Write the kept samples of a shard, unless an earlier run with the same settings has; the shard's statistics.
 
     Raises:
         DataError: if the input cannot be read or is not what its table says, or the output cannot be written.
     """
-    selection = hashlib.sha256("\n".join(task.reasons).encode()).hexdigest()
+    reasons = [task.names[code] for code in task.codes]
+    selection = hashlib.sha256("\n".join(reasons).encode()).hexdigest()
     done = _done(task, selection)
     if done is not None:
-        return Written(done, is_new=False)
+        return done
     task.out.remove(f"{task.stem}{STATS}")
     table = read_table(task.scored.tables.read(task.scored.name), task.scored.tables.where(task.scored.name))
-    if len(table) != len(task.reasons):
+    if len(table) != len(reasons):
         raise DataError(
-            f"{task}: {len(table)} samples in its score table, {len(task.reasons)} in the selection. Select again."
+            f"{task}: {len(table)} samples in its score table, {len(reasons)} in the selection. Select again."
         )
     left_out: Counter[str] = Counter()
-    written = _write_tar(task, table, left_out) if "" in task.reasons else {"bytes": 0, "sha256": ""}
-    reasons = Counter(reason for reason in task.reasons if reason)
+    if "" in reasons:
+        written = _write_tar(task, table, left_out)
+    else:
+        task.out.remove(f"{task.stem}.tar")  # of an earlier run; there is none for nothing
+        written = {"bytes": 0, "sha256": ""}
+    dropped = Counter(reason for reason in reasons if reason)
     stats = {
         "count": len(table),
-        "successes": len(table) - reasons.total(),
-        "reasons": dict(sorted(reasons.items())),
+        "successes": len(table) - dropped.total(),
+        "reasons": dict(sorted(dropped.items())),
         "members_left_out": dict(sorted(left_out.items())),
         "input": asdict(table.source),
         "output": written,
@@ -87,7 +87,7 @@ def write_shard(task: WriteTask) -> Written:
         "t2igan": __version__,
     }
     task.out.put(f"{task.stem}{STATS}", (json.dumps(stats, indent=1) + "\n").encode())
-    return Written(stats, is_new=True)
+    return stats
 
 
 def _done(task: WriteTask, selection: str) -> dict[str, Any] | None:
@@ -131,7 +131,7 @@ def _kept(
     keys = Keys()
     scores = [name for name in table.columns.column_names if name not in FACTS]
     for number, row in enumerate(table.columns.to_pylist()):
-        if task.reasons[number]:
+        if task.codes[number]:
             continue
         left_out.update(suffix for suffix in entries[number].members if suffix not in MAX_BYTES)
         members = read_members(source, entries[number])
