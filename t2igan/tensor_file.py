@@ -8,7 +8,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from t2igan.errors import CheckpointError
 
@@ -41,21 +41,29 @@ def read_layout(path: Path) -> Layout:
     Raises:
         CheckpointError: if it is no safetensors file, or shorter than it says.
     """
-    damaged = CheckpointError(f"{path}: not a safetensors file, or cut short. Copy or download it again.")
-    size = path.stat().st_size
     with path.open("rb") as file:
-        length_bytes = file.read(8)
-        length = struct.unpack("<Q", length_bytes)[0] if len(length_bytes) == 8 else MAX_HEADER_BYTES + 1
-        if length > min(MAX_HEADER_BYTES, size):
-            raise damaged
-        try:
-            header = json.loads(file.read(length))
-            strings = {str(k): str(v) for k, v in (header.pop("__metadata__", None) or {}).items()}
-            stored = {key: _stored(entry) for key, entry in header.items()}
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-            raise damaged from error
+        return parse_layout(file, path.stat().st_size, name=str(path))
+
+
+def parse_layout(file: IO[bytes], size: int, *, name: str) -> Layout:
+    """Read the JSON in front of an open safetensors file of `size` bytes; `name` is for messages.
+
+    Raises:
+        CheckpointError: if it is no safetensors file, or shorter than it says.
+    """
+    damaged = CheckpointError(f"{name}: not a safetensors file, or cut short. Copy or download it again.")
+    length_bytes = file.read(8)
+    length = struct.unpack("<Q", length_bytes)[0] if len(length_bytes) == 8 else MAX_HEADER_BYTES + 1
+    if length > min(MAX_HEADER_BYTES, size):
+        raise damaged
+    try:
+        header = json.loads(file.read(length))
+        strings = {str(k): str(v) for k, v in (header.pop("__metadata__", None) or {}).items()}
+        stored = {key: _stored(entry) for key, entry in header.items()}
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise damaged from error
     if size < 8 + length + max((entry.end for entry in stored.values()), default=0):
-        raise CheckpointError(f"{path}: cut short ({size} bytes). Copy or download it again.")
+        raise CheckpointError(f"{name}: cut short ({size} bytes). Copy or download it again.")
     return Layout(strings, stored, 8 + length)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from t2igan.data.shards import SEPARATOR, expand, find_shards
 from t2igan.errors import DataError
@@ -105,6 +105,20 @@ class Folder:
                 return Path(self.url, name).read_bytes()
             system, root = self._remote
             return system.cat_file(f"{root}/{name}")
+
+    @contextlib.contextmanager
+    def opened(self, name: str) -> Iterator[IO[bytes]]:
+        """A file to read parts of, inside the block; what is not asked for need not travel.
+
+        Raises:
+            DataError: if it cannot be read.
+        """
+        with self._explained(name), contextlib.ExitStack() as stack:
+            if self._remote is None:
+                yield stack.enter_context(Path(self.url, name).open("rb"))
+                return
+            system, root = self._remote
+            yield stack.enter_context(system.open(f"{root}/{name}", "rb"))
 
     @contextlib.contextmanager
     def fetched(self, name: str) -> Iterator[Path]:
