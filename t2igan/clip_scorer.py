@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+import numpy as np
 import torch
+import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
+from t2igan import checkpoint
 from t2igan.features.clip import OpenClipScorer
 from t2igan.features.conv_tower import embed_images, load_tower, to_unit
 from t2igan.metrics.config import ClipFeaturesConfig, ScorerConfig
@@ -15,6 +19,7 @@ from t2igan.text.config import SmallClipTextConfig
 from t2igan.text.small_clip import SmallClipText
 
 DEFAULT_SCORER = "embedded:shapes_scorer"
+LARGE = 16  # times the tower's size
 
 
 class Scorer(Protocol):
@@ -22,9 +27,11 @@ class Scorer(Protocol):
 
     Attributes:
         name: network and weights.
+        dim: length of an embedding.
     """
 
     name: str
+    dim: int
 
     def to(self, device: str | torch.device) -> None:
         """Move what profits from it."""
@@ -36,6 +43,18 @@ class Scorer(Protocol):
 
     def embed_texts(self, captions: Sequence[str]) -> Tensor:
         """N captions -> [N, D] float32."""
+        ...
+
+    def prepare(self, picture: Image.Image) -> Tensor:
+        """An RGB picture of any size -> the network's input size, on the CPU; safe in several threads."""
+        ...
+
+    def embed_prepared(self, prepared: Tensor) -> Tensor:
+        """What `prepare` gave, stacked -> [N, D] float32."""
+        ...
+
+    def weights_hash(self) -> str:
+        """16 hexadecimal digits of all weights."""
         ...
 
 
@@ -63,6 +82,7 @@ class ClipScorer:
         self._image = load_tower(checkpoint)
         self._text = SmallClipText(SmallClipTextConfig(checkpoint=checkpoint), {})
         self._device = torch.device("cpu")
+        self.dim = self._text.dim
         self.fingerprint = self.name = self._text.fingerprint  # of the text tower, as a conditioner's
 
     def to(self, device: str | torch.device) -> None:
@@ -78,6 +98,27 @@ class ClipScorer:
     def embed_images(self, images: Tensor) -> Tensor:
         """uint8 images [N, 3, H, W] -> unit-length embeddings [N, D]."""
         return embed_images(self._image, to_unit(images.to(self._device)))
+
+    def prepare(self, picture: Image.Image) -> Tensor:
+        """Cut the largest centred square and shrink it by area; float32 [3, S, S], 0 .. 255.
+
+        As the tower does it with uint8 images, but for squares of 16 times its size: whole blocks of their pixels are
+        averaged first, as float copies of them would fill the memory.
+        """
+        size, side = self._image.image_size, min(picture.size)
+        left, top = (picture.width - side) // 2, (picture.height - side) // 2
+        square = picture.crop((left, top, left + side, top + side)).reduce(max(1, side // (LARGE * size)))
+        pixels = torch.from_numpy(np.array(square)).permute(2, 0, 1).to(torch.float32)
+        return F.interpolate(pixels[None], size=(size, size), mode="area")[0]
+
+    def embed_prepared(self, prepared: Tensor) -> Tensor:
+        """What `prepare` gave, stacked [N, 3, S, S] -> unit-length embeddings [N, D]."""
+        return self.embed_images(prepared)
+
+    def weights_hash(self) -> str:
+        """16 hexadecimal digits of both towers."""
+        image = {f"image.{key}": value for key, value in self._image.state_dict().items()}
+        return checkpoint.fingerprint(image | self._text.tower().state_dict())
 
     def embed_texts(self, captions: Sequence[str]) -> Tensor:
         """N captions -> unit-length embeddings [N, D]."""

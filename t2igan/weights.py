@@ -142,6 +142,20 @@ def open_clip_tokenizer(model: str) -> Any:
     return open_clip.get_tokenizer(_known_open_clip(open_clip, model))
 
 
+def open_clip_preparation(model: Any) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+    """open_clip's evaluation transform of a model, in two parts: what is done to a picture, and what to a batch.
+
+    Returns:
+        PIL picture -> PIL picture of the model's input size (a bicubic resize of the shorter side and a centre crop,
+        unless the model says otherwise); float images [N, 3, H, W] in [0, 1] -> the model's input.
+    """
+    transform = _import("open_clip.transform")
+    told = transform.PreprocessCfg(**model.visual.preprocess_cfg)
+    whole = transform.image_transform_v2(told, is_train=False)
+    *on_pictures, _to_tensor, normalize = whole.transforms
+    return type(whole)(on_pictures), normalize
+
+
 def clean_fid_resizer(size: int) -> Callable[..., Any]:
     """clean-fid's anti-aliased bicubic resize: uint8 [H, W, 3] array -> float32 [size, size, 3] array, 0..255."""
     resize = _import("cleanfid.resize")

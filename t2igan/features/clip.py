@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from t2igan import checkpoint, weights
@@ -33,9 +35,10 @@ class OpenClipScorer:
         """
         self._model = _open(config)
         self._images = _image_tower(self._model, config)
+        self._to_size, self._normalize = weights.open_clip_preparation(self._model)
         self._tokenizer = weights.open_clip_tokenizer(config.model)
         self._device = torch.device("cpu")
-        self.name = self._images.name
+        self.name, self.dim = self._images.name, self._images.dim
 
     def to(self, device: str | torch.device) -> None:
         """Move both towers."""
@@ -46,6 +49,20 @@ class OpenClipScorer:
     def embed_images(self, images: Tensor) -> Tensor:
         """uint8 images [N, 3, H, W] -> embeddings [N, D] float32, not normalised."""
         return self._images(images)
+
+    def prepare(self, picture: Image.Image) -> Tensor:
+        """A picture of any size -> uint8 [3, S, S], by open_clip's own evaluation transform; safe in several threads."""
+        return torch.from_numpy(np.array(self._to_size(picture))).permute(2, 0, 1)
+
+    @torch.no_grad()
+    def embed_prepared(self, prepared: Tensor) -> Tensor:
+        """What `prepare` gave, stacked [N, 3, S, S] -> embeddings [N, D] float32, not normalised."""
+        images = prepared.to(self._device).to(torch.float32) / 255
+        return self._model.encode_image(self._normalize(images)).float()
+
+    def weights_hash(self) -> str:
+        """16 hexadecimal digits of all weights."""
+        return checkpoint.fingerprint(self._model.state_dict())
 
     @torch.no_grad()
     def embed_texts(self, captions: Sequence[str]) -> Tensor:
