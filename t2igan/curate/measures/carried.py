@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -53,15 +53,16 @@ def sources(fields: Mapping[str, Any]) -> dict[str, str]:
     return found
 
 
-def info(column: str, source: str) -> dict[str, str]:
+def info(column: str, names: Iterable[str] = ()) -> dict[str, str]:
     """Where a column's values come from, as the score table states it.
 
     Args:
         column: ours, such as "clip:ViT-B-32/openai".
-        source: the data's column, such as "similarity".
+        names: the data's columns that gave them, as `sources` tells, in any order and number; none = not told.
     """
     kind, _, model = column.partition(":")
-    return {"kind": kind, "model": model, "weights": "", "source": f"column {source}"}
+    source = f"column {' or '.join(sorted(set(names)))}" if names else "the data"
+    return {"kind": kind, "model": model, "weights": "", "source": source}
 
 
 def uid(fields: Mapping[str, Any], image: bytes, caption: str) -> str:

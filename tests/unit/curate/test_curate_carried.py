@@ -87,10 +87,16 @@ def test_laions_similarity_is_vit_b_32s_for_english_captions_only(language, know
 
 @pytest.mark.parametrize(("name", "column"), COLUMNS.items())
 def test_every_column_says_where_it_came_from(name, column):
-    told = info(column, sources({name: 0.5})[column])
+    told = info(column, sources({name: 0.5}).values())
     assert told["source"] == f"column {name}"
     assert column == (f"{told['kind']}:{told['model']}" if told["model"] else told["kind"])
     assert told["weights"] == ""
+
+
+def test_a_column_of_several_sources_names_them_all():
+    names = {"nsfw_score_opennsfw2", "nsfw_score_gantman"}
+    assert info("nsfw", names)["source"] == "column nsfw_score_gantman or nsfw_score_opennsfw2"
+    assert info("nsfw") == {"kind": "nsfw", "model": "", "weights": "", "source": "the data"}
 
 
 def test_the_datas_own_uid_counts():
