@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from t2igan.curate.config import Rules
 from t2igan.curate.table import ScoreTable
-from t2igan.errors import DataError, UsageError, nearest
+from t2igan.errors import DataError, UsageError
 
 _HOW = {
-    "clip": "score --clip MODEL/TAG",
-    "aesthetic": "score --aesthetic FILE",
-    "nsfw": "score --nsfw FILE",
-    "watermark": "score --watermark FILE",
-    "language": "score --language",
-    "phash": "score --phash",
+    "clip": "score DIR --clip MODEL/TAG",
+    "aesthetic": "score DIR --clip MODEL/TAG --aesthetic-weights FILE",
+    "nsfw": "score DIR --clip MODEL/TAG --nsfw-weights FILE",
+    "watermark": "score DIR --clip MODEL/TAG --watermark-weights FILE",
+    "language": "score DIR --language",
+    "phash": "score DIR --phash",
 }
 
 
@@ -69,7 +69,7 @@ def column_of(table: ScoreTable, kind: str, wanted: str | None = None) -> str:
         return there[0] if wanted is None else f"{kind}:{wanted}"
     option = "min-clip or clip-top" if kind == "clip" else f"min-{kind}"
     raise DataError(
-        f"{where}: the threshold is meant for {kind} {wanted}, but the scores are of {', '.join(models)}{nearest(wanted, models)}. "
+        f"{where}: the threshold is meant for {kind} {wanted}, but the scores are of {', '.join(models)}. "
         f"Numbers of two models do not compare. Make the other with `t2igan data {_HOW[kind]}`, or give --{kind} {models[0]} "
         f"with a {option} of its own."
     )

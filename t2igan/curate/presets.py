@@ -15,7 +15,7 @@ from t2igan.curate.config import Rules
 from t2igan.errors import UsageError, nearest
 
 NO_LIMIT = 2**31 - 1  # in a range without an upper end
-UNPUBLISHED = "Neither GAN paper publishes thresholds."
+UNPUBLISHED = "Neither GAN paper publishes thresholds, so there is no preset for StyleGAN-T or GigaGAN."
 _PAPERS = {
     "stylegant": "StyleGAN-T's authors name their data sets (CC3M, CC12M, YFCC, RedCaps, LAION-aesthetic-6+), no thresholds",
     "gigagan": "GigaGAN's authors say that CLIP score, resolution and aesthetic score were used, and give no numbers",
@@ -140,7 +140,6 @@ def combine(preset: str | None, overrides: Mapping[str, Any]) -> Rules:
                 f"--{scale} {asked}: the {option} {getattr(base, threshold)} of preset {preset} is meant for {meant}, and says "
                 f"nothing about another model. Give --{option} as well."
             )
-    _check_used(base, overrides)
     given = {name: value for name, value in overrides.items() if value is not None}
     rest = {name: value for name, value in base.model_dump().items() if name not in overrides}
     try:
@@ -151,15 +150,18 @@ def combine(preset: str | None, overrides: Mapping[str, Any]) -> Rules:
     return rules
 
 
-def _check_used(base: Rules, overrides: Mapping[str, Any]) -> None:
-    """Refuse to name a model that nothing is asked of."""
-    limits = {"clip": ("min_clip", "clip_top"), "aesthetic": ("min_aesthetic",)}
-    for scale, thresholds in limits.items():
-        is_used = any(overrides.get(t, getattr(base, t)) is not None for t in thresholds)
-        if overrides.get(scale) is not None and not is_used:
-            options = " or ".join(f"--{threshold.replace('_', '-')}" for threshold in thresholds)
+def check_used(rules: Rules) -> None:
+    """Refuse to name a model that nothing is asked of; where scores are made, it may be wanted all the same.
+
+    Raises:
+        UsageError: naming the options that are missing.
+    """
+    limits = {"clip": ("min_clip", "clip_top", "dedup"), "aesthetic": ("min_aesthetic",)}
+    for scale, users in limits.items():
+        if getattr(rules, scale) is not None and all(getattr(rules, user) in (None, ()) for user in users):
+            options = " or ".join(f"--{user.replace('_', '-')}" for user in users)
             raise UsageError(
-                f"--{scale} {overrides[scale]}: has no effect without {options}. Give one, or leave it out."
+                f"--{scale} {getattr(rules, scale)}: has no effect without {options}. Give one, or leave it out."
             )
 
 

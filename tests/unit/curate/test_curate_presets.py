@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from t2igan.curate.config import Rules
-from t2igan.curate.presets import PRESETS, combine, find_preset
+from t2igan.curate.presets import PRESETS, check_used, combine, find_preset
 from t2igan.errors import UsageError
 
 
@@ -66,7 +66,9 @@ def test_a_presets_threshold_is_not_used_for_another_model():
 
 def test_a_model_without_a_threshold_is_refused():
     with pytest.raises(UsageError, match="no effect without --min-clip or --clip-top"):
-        combine(None, {"clip": "ViT-L-14/openai"})
+        check_used(Rules(clip="ViT-L-14/openai"))
+    check_used(Rules(clip="ViT-L-14/openai", min_clip=0.0))
+    check_used(Rules(clip="ViT-L-14/openai", dedup=("exact",)))  # says which scores rank duplicates
 
 
 def test_values_that_no_rule_can_have_are_refused_by_the_options_name():
