@@ -15,6 +15,7 @@ from typing import Any
 
 from t2igan import __version__
 from t2igan.curate.bucket.sample import Prepared, output_keys, output_members, prepare
+from t2igan.curate.freshness import is_newer
 from t2igan.curate.storage import Folder, Shard
 from t2igan.curate.table import Source
 from t2igan.data.pixels import BadSampleError, too_small
@@ -73,11 +74,15 @@ def _done(shard: Shard, bucket: Bucket, bytes_now: int) -> dict[str, Any] | None
     try:
         stats = json.loads(folder.read(f"{shard.stem}{STATS}"))
         made_of = (stats["settings"], stats["input"]["name"], stats["input"]["bytes"])
-        size = int(stats["output"]["bytes"])
+        size, sha256 = int(stats["output"]["bytes"]), stats["input"]["sha256"]
     except (ValueError, KeyError, TypeError):
         return None
     is_whole = not size or (folder.has(name) and folder.size(name) == size)
-    return stats if made_of == (bucket.settings, shard.name, bytes_now) and is_whole else None
+    is_same = made_of == (bucket.settings, shard.name, bytes_now) and is_whole
+    if is_same and is_newer(shard, folder, f"{shard.stem}{STATS}"):
+        with shard.folder.fetched(shard.name) as path:
+            is_same = sha256 == _sha256(path)
+    return stats if is_same else None
 
 
 def _write(task: BucketTask, path: Path, buckets: list[Bucket]) -> dict[int, dict[str, Any]]:

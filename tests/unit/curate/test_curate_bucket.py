@@ -159,7 +159,8 @@ def test_a_shard_that_changed_is_cut_anew_and_others_stay(tmp_path):
         write_tar(tmp_path / "in" / f"{i}.tar", sample("a", encoded(noise(20, 20, i))))
     bucket_shards(str(tmp_path / "in"), str(tmp_path / "out"), sizes=[8], workers=ONE, is_quiet=True)
     before = contents(tmp_path / "out")
-    write_tar(tmp_path / "in" / "1.tar", sample("a", encoded(noise(90, 90, 5))))
+    write_tar(tmp_path / "in" / "1.tar", sample("a", encoded(noise(20, 20, 5))))  # of the same size
+    (tmp_path / "in" / "0.tar").touch()
     bucket_shards(str(tmp_path / "in"), str(tmp_path / "out"), sizes=[8], workers=ONE, is_quiet=True)
     changed = {name for name, data in contents(tmp_path / "out").items() if data != before[name]}
     assert changed == {"8/1.tar", "8/1_stats.json"}
