@@ -76,6 +76,31 @@ def sample(
         _show_sample(found)
 
 
+@app.command()
+def loader(
+    data: Annotated[
+        str | None,
+        typer.Option(
+            help="Shards: folder, file or pattern; default: photograph-like JPEGs of three sizes, made anew."
+        ),
+    ] = None,
+    resolution: Annotated[int, typer.Option(min=1, help="Side of the squares, in pixels.")] = 256,
+    workers: Annotated[int, typer.Option(min=0, help="Processes of the second measurement; 0 = none.")] = 2,
+    as_json: AsJson = False,
+) -> None:
+    """Measure reading training data: our loader, plain webdataset and a loop over Pillow, in one run.
+
+    Example: t2igan bench loader --data datasets/cc3m --resolution 64
+    """
+    from t2igan.bench.loader import bench_loader
+
+    found = bench_loader(data, resolution=resolution, workers=workers)
+    if as_json:
+        print(json.dumps(found))
+    else:
+        _show_loader(found)
+
+
 def _show_train(found: dict[str, Any]) -> None:
     facts = [
         f"recipe {found['recipe']}: {found['resolution']} px, batch {found['batch']} in pieces of {found['batch_gpu']}, "
@@ -127,6 +152,26 @@ def _show_sample(found: dict[str, Any]) -> None:
         print(
             f"first image of a fresh process: {cold['total_s']:.2f} s = {parts}\nlongest imports: {packages}"
         )
+
+
+def _show_loader(found: dict[str, Any]) -> None:
+    facts = [
+        f"squares of {found['resolution']} px in batches of {found['batch']}, {found['threads']} thread a process, "
+        f"torch {found['torch']}; per core = by the CPU time of one process, or by worker"
+    ]
+    rows = [
+        [
+            row["source"],
+            row["road"],
+            str(row["workers"]),
+            f"{row['images_per_s']:,.0f}",
+            f"{row['per_core']:,.0f}",
+            *(f"{row[key]:.2f}" if key in row else "" for key in ("to_webdataset", "to_pillow")),
+        ]
+        for row in found["rows"]
+    ]
+    header = ["source", "road", "workers", "images/s", "per core", "x webdataset", "x Pillow"]
+    _print(facts, header, rows)
 
 
 def _ms(seconds: float) -> str:

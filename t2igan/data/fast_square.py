@@ -33,7 +33,10 @@ def read_square_fast(data: bytes, *, resolution: int, max_pixels: int) -> np.nda
         pixels = np.array(
             to_rgb(open_picture(data, max_pixels=max_pixels))
         )  # a copy, as torch wants to write
-    return _shrink(_square(pixels), resolution)
+    square = _square(pixels)
+    if len(square) > resolution:
+        return _shrink(square, resolution)
+    return pixels if square.size == pixels.size else square.copy()  # a view would keep the whole picture
 
 
 def _decode_jpeg(data: bytes, header: Image.Image) -> np.ndarray | None:
@@ -72,8 +75,6 @@ def _square(pixels: np.ndarray) -> np.ndarray:
 
 
 def _shrink(square: np.ndarray, resolution: int) -> np.ndarray:
-    if len(square) == resolution:
-        return square.copy()  # a view would keep the whole picture
     if not _has_lanczos():
         return center_crop(Image.fromarray(square), resolution)
     return _lanczos(torch.from_numpy(square), resolution).numpy()
