@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
+from t2igan.cli.data_download import download
+from t2igan.cli.data_filter import filter_, score
 from t2igan.cli.data_import import AsJson, Out, PerShard, fluent_emoji, import_
 
 app = typer.Typer(help="Make training data: tar shards of images and captions.", no_args_is_help=True)
@@ -48,4 +50,7 @@ def shapes(
 
 
 app.command("import")(import_)
+app.command("download")(download)
 app.command("fluent-emoji")(fluent_emoji)
+app.command("score")(score)
+app.command("filter")(filter_)

@@ -11,7 +11,7 @@ from t2igan.curate.config import Rules, ScoreConfig
 from t2igan.curate.engine import Failure, Workers, run_tasks
 from t2igan.curate.progress import Progress
 from t2igan.curate.rules import ORDER
-from t2igan.curate.score.shard import ScoreTask
+from t2igan.curate.score.task import ScoreTask
 from t2igan.curate.scoring import SHOWN, refuse, run_scoring, score_tasks
 from t2igan.curate.select import select
 from t2igan.curate.selection import Load, Selection, write_selection
@@ -74,7 +74,7 @@ def filter_shards(
     results = {
         "samples": selection.seen,
         "kept": selection.kept,
-        "reasons": selection.counts(),
+        "reasons": {reason: n for reason, n in selection.counts().items() if n},
         "damaged": scored["damaged"],
     }
     record(target, settings, is_complete=True, results=results | {"columns": selection.summary()["origins"]})

@@ -9,7 +9,8 @@ from typing import Any
 from t2igan.curate.config import Rules, ScoreConfig
 from t2igan.curate.engine import Failure, Workers, run_tasks
 from t2igan.curate.progress import Progress
-from t2igan.curate.score.shard import MakeScorer, ScoreTask, score_task
+from t2igan.curate.score.shard import MakeScorer
+from t2igan.curate.score.task import ScoreTask, score_task
 from t2igan.curate.storage import Folder, Shard, list_shards
 from t2igan.errors import DataError, UsageError
 

@@ -6,6 +6,7 @@ import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,29 +18,11 @@ from t2igan.curate.rules import cheap
 from t2igan.curate.score.facts import Row, facts_of, look_at, rows_beside
 from t2igan.curate.score.measuring import MODEL_FREE, Measuring
 from t2igan.curate.score.networks import Networks
-from t2igan.curate.storage import Folder, Shard
-from t2igan.curate.table import FACTS, SUFFIX, Origin, ScoreTable, Source, make_table, read_table, to_bytes
+from t2igan.curate.score.task import ScoreTask
+from t2igan.curate.storage import Shard
+from t2igan.curate.table import FACTS, Origin, ScoreTable, Source, make_table, read_table, to_bytes
 from t2igan.data.tars import Salvage, salvage_tar
 from t2igan.errors import DataError
-
-
-@dataclass(frozen=True)
-class ScoreTask:
-    """Which shard, and where its table goes."""
-
-    shard: Shard
-    tables: Folder
-    name: str  # file name of the table
-
-    def __str__(self) -> str:
-        return self.shard.where
-
-
-def score_task(shard: Shard, scores: Folder | None) -> ScoreTask:
-    """The table of a shard: in the folder `scores`, or beside the shard."""
-    if scores is None:
-        return ScoreTask(shard, shard.folder, f"{shard.name.removesuffix('.tar')}{SUFFIX}")
-    return ScoreTask(shard, scores, f"{shard.stem}{SUFFIX}")
 
 
 @dataclass(frozen=True)
@@ -129,15 +112,17 @@ class ShardScorer:
         beside = _beside(task.shard)
         rows: list[Row] = []
         captions: list[str] = []
-        origins: dict[str, Origin] = {}
+        names: dict[str, set[str]] = {}  # our column -> those of the data that its values were taken from
         for number, entry in enumerate(salvage.entries):
             look, problem = look_at(path, salvage, number, beside)
             rows.append(facts_of(look, problem, entry.key, self.config.max_pixels))
             captions.append(look.captions[0] if look.captions else "")
             for column, name in sources(look.fields).items():
-                origins.setdefault(column, Origin(**info(column, name)))
+                names.setdefault(column, set()).add(name)
         columns = _columns(rows, has_carried=self.config.use_columns)
-        origins = {name: origin for name, origin in origins.items() if name in columns}
+        origins = {
+            column: Origin(**info(column, found)) for column, found in names.items() if column in columns
+        }
         if self.config.language:
             columns["language"], origins["language"] = detect(captions), MODEL_FREE["language"]
         source = Source(task.shard.name, path.stat().st_size, _sha256(path), salvage.damage)
@@ -150,7 +135,7 @@ def _beside(shard: Shard) -> dict[str, Row]:
     return rows_beside(shard.folder.read(name)) if shard.folder.has(name) else {}
 
 
-def _columns(rows: list[Row], *, has_carried: bool) -> dict[str, list[object]]:
+def _columns(rows: list[Row], *, has_carried: bool) -> dict[str, list[Any]]:
     """Rows -> columns; those that only some samples carry are null elsewhere."""
     carried = sorted({name for row in rows for name in row} - set(FACTS)) if has_carried else []
     return {name: [row.get(name) for row in rows] for name in (*FACTS, *carried)}

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from t2igan import __version__
-from t2igan.curate.score.shard import ScoreTask
+from t2igan.curate.score.task import ScoreTask
 from t2igan.curate.storage import Folder
 from t2igan.curate.table import FACTS, ScoreTable, read_table
 from t2igan.curate.write.sample import Keys, output_members
