@@ -35,5 +35,5 @@ def test_import_prints_a_table_with_what_was_skipped(tmp_path):
 
 
 def test_every_command_has_an_example_in_its_help():
-    for command in ("shapes", "import", "fluent-emoji"):
+    for command in ("shapes", "import", "download", "fluent-emoji"):
         assert f"t2igan data {command}" in invoke(command, "--help")
