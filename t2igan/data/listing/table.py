@@ -50,7 +50,7 @@ def read_table(files: FileSet, name: str, columns: Columns) -> Rows:
             else:
                 yield Row(str(image), _texts(caption), f"{name}: row {number}", rest)
     except (csv.Error, ValueError, OSError, MemoryError) as error:  # pyarrow's own errors are kinds of these
-        yield f"{name}: after row {number}", BadSampleError("unreadable rest of the table", str(error))
+        yield f"{name}: after row {number}", BadSampleError("unreadable rest of the table", _line(error))
 
 
 def _texts(caption: Any) -> Any:
@@ -119,11 +119,15 @@ def _parquet(data: bytes, name: str, columns: Columns) -> Iterator[Triple]:
         table = pq.ParquetFile(io.BytesIO(data))
         header = table.schema_arrow.names
     except (ValueError, OSError) as error:
-        raise DataError(f"{name}: not a readable parquet ({error}).") from error
+        raise DataError(f"{name}: not a readable parquet ({_line(error)}).") from error
     image, caption = _pick(header, name, columns)
     others = [column for column in ("split", "labels") if column in header]
     for batch in table.iter_batches(columns=[image, caption, *others]):
         yield from _triples(batch.to_pylist(), image, caption, others)
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())
 
 
 def _triples(rows: Iterable[Cells], image: str, caption: str, others: Sequence[str]) -> Iterator[Triple]:
