@@ -111,7 +111,7 @@ def _made(folder: Path, resolution: int) -> dict[str, list[Path]]:
     made = {}
     for kind in SETS:
         if min(kind.width, kind.height) >= resolution:
-            name = f"{kind.width} px"
+            name = str(kind.width)
             _write(folder / str(kind.width), kind)
             made[name] = find_shards(str(folder / str(kind.width)))
     if not made:

@@ -170,7 +170,7 @@ def _show_loader(found: dict[str, Any]) -> None:
         ]
         for row in found["rows"]
     ]
-    header = ["source", "road", "workers", "images/s", "per core", "x webdataset", "x Pillow"]
+    header = ["px", "road", "workers", "images/s", "per core", "x webdataset", "x Pillow"]
     _print(facts, header, rows)
 
 
