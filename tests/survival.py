@@ -24,6 +24,10 @@ SERVER.set_forkserver_preload(
         "t2igan.text.hashing",
         "t2igan.losses.projected_gan",
         "torch._dynamo",  # the optimiser's first step imports it
+        "t2igan.cli.data",
+        "t2igan.curate.filtering",
+        "t2igan.curate.score.shard",
+        "pandas",  # pyarrow imports it at its first use, where it is installed
     ]
 )
 OUTPUT = "output.txt"

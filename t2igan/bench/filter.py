@@ -19,8 +19,7 @@ import torch
 
 from t2igan.bench.machine import describe
 from t2igan.bench.photographs import photograph
-from t2igan.curate.clip_choice import clip_name
-from t2igan.curate.config import Rules, ScoreConfig
+from t2igan.curate.config import Rules, ScoreConfig, clip_name
 from t2igan.curate.engine import Workers
 from t2igan.curate.filtering import filter_shards
 from t2igan.curate.measures.clip import ClipMeter

@@ -168,7 +168,8 @@ def _with_clip(
     rules: Any, *, needs_one: bool, weights: str | None, quick_gelu: bool | None
 ) -> tuple[Any, Any]:
     """The rules, naming their CLIP as its column does, and that CLIP; None if nothing asks for one."""
-    from t2igan.curate.clip_choice import clip_name, parse_clip
+    from t2igan.curate.clip_choice import parse_clip
+    from t2igan.curate.config import clip_name
 
     is_judged = rules.min_clip is not None or rules.clip_top is not None
     if not is_judged and not needs_one:

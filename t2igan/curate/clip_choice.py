@@ -1,14 +1,12 @@
-"""The CLIP of a score: what a user writes -> its settings, and the name under which its numbers are kept. Torch-free."""
+"""The CLIP of a score: what a user writes -> its settings. Torch-free."""
 
 from __future__ import annotations
 
-from pathlib import Path, PurePath
+from pathlib import Path
 
+from t2igan.curate.config import EMBEDDED, FILES
 from t2igan.errors import UsageError
 from t2igan.metrics.config import ClipFeaturesConfig, ScorerConfig, SmallClipFeaturesConfig
-
-FILES = (".json", ".pt", ".pth", ".bin", ".safetensors")
-EMBEDDED = "embedded:"
 
 
 def parse_clip(text: str, *, weights: str | None = None, quick_gelu: bool | None = None) -> ScorerConfig:
@@ -34,15 +32,3 @@ def parse_clip(text: str, *, weights: str | None = None, quick_gelu: bool | None
         raise UsageError(f"--clip {text}: give MODEL/TAG as in ViT-L-14/openai, or MODEL with --clip-weights FILE, or a "
                          "checkpoint of kind clip.")  # fmt: skip
     return ClipFeaturesConfig(model=model, pretrained=tag, quick_gelu=quick_gelu)
-
-
-def clip_name(clip: ScorerConfig) -> str:
-    """The name under which a CLIP's cosines are kept, as in `clip:ViT-L-14/openai`."""
-    if isinstance(clip, ClipFeaturesConfig):
-        return f"{_stem(clip.model)}/{_stem(clip.pretrained or 'random')}"
-    return clip.checkpoint if clip.checkpoint.startswith(EMBEDDED) else _stem(clip.checkpoint)
-
-
-def _stem(name: str) -> str:
-    """A name as it is; of a path, the file's name without its suffix."""
-    return PurePath(name).stem if PurePath(name).suffix in FILES else name

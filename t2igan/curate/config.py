@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from t2igan.config import Config
-from t2igan.curate.clip_choice import clip_name
-from t2igan.metrics.config import ScorerConfig
+from t2igan.metrics.config import ClipFeaturesConfig, ScorerConfig
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Duplicates = Literal["exact", "phash", "caption"]
+EMBEDDED = "embedded:"
+FILES = (".json", ".pt", ".pth", ".bin", ".safetensors")
 MAX_PIXELS = 178_956_970  # Pillow's own limit
 
 
@@ -88,6 +90,18 @@ class Rules(Config):
     """Bits in which perceptual hashes of near duplicates differ at most."""
     missing: Literal["drop", "keep"] = "drop"
     """What becomes of a sample for which a needed score is not known."""
+
+
+def clip_name(clip: ScorerConfig) -> str:
+    """The name under which a CLIP's cosines are kept, as in `clip:ViT-L-14/openai`."""
+    if isinstance(clip, ClipFeaturesConfig):
+        return f"{_stem(clip.model)}/{_stem(clip.pretrained or 'random')}"
+    return clip.checkpoint if clip.checkpoint.startswith(EMBEDDED) else _stem(clip.checkpoint)
+
+
+def _stem(name: str) -> str:
+    """A name as it is; of a path, the file's name without its suffix."""
+    return PurePath(name).stem if PurePath(name).suffix in FILES else name
 
 
 def head_column(head: HeadConfig) -> str:

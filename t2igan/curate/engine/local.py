@@ -18,6 +18,7 @@ from t2igan.curate.engine.guard import Guarded
 
 log = logging.getLogger(__name__)
 
+DRIVERS = ("/dev/nvidiactl", "/dev/kfd")  # of CUDA and ROCm; without them there is no need to import torch
 _do: Guarded | None = None  # what this worker process was made to do
 
 
@@ -37,9 +38,12 @@ def run(make: Make, tasks: Sequence[Any], workers: Workers) -> Iterator[tuple[An
 
 def default_count() -> int:
     """One a GPU, else one a core that this process may use."""
+    cores = len(os.sched_getaffinity(0))
+    if not any(map(os.path.exists, DRIVERS)):
+        return cores
     import torch
 
-    return torch.cuda.device_count() or len(os.sched_getaffinity(0))
+    return torch.cuda.device_count() or cores
 
 
 def _alone(make: Make, task: Any, attempts: int) -> Iterator[tuple[Any, Any]]:

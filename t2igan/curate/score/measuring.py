@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -13,10 +13,12 @@ from t2igan.curate.config import ScoreConfig, score_columns
 from t2igan.curate.measures.language import detect
 from t2igan.curate.measures.phash import hash_thumbnails
 from t2igan.curate.score.facts import look_at
-from t2igan.curate.score.networks import Networks
 from t2igan.curate.score.pictures import Decoded, decode, in_order
 from t2igan.curate.table import Origin, ScoreTable, make_table
 from t2igan.data.tars import Salvage
+
+if TYPE_CHECKING:
+    from t2igan.curate.score.networks import Networks
 
 MODEL_FREE = {"language": Origin("language", "py3langid"), "phash": Origin("phash", "64-bit DCT")}
 
@@ -33,7 +35,9 @@ class Image(NamedTuple):
 class Measuring:
     """One pass over the pending samples of a shard; values that are known already stay."""
 
-    def __init__(self, table: ScoreTable, config: ScoreConfig, networks: Networks, *, threads: int) -> None:
+    def __init__(
+        self, table: ScoreTable, config: ScoreConfig, networks: Networks | None, *, threads: int
+    ) -> None:
         self.table = table
         self.config = config
         self.networks = networks
@@ -69,7 +73,7 @@ class Measuring:
             image.data,
             image.caption,
             max_pixels=self.config.max_pixels,
-            prepare=self.networks.prepare if image.is_seen else None,
+            prepare=self.networks.prepare if image.is_seen and self.networks else None,
             has_thumbnail=self.config.phash,
         )
 
@@ -96,7 +100,7 @@ class Measuring:
 
     def _show(self, waiting: list[Decoded]) -> None:
         """Run the networks on one batch."""
-        if not waiting:
+        if not waiting or self.networks is None:
             return
         self.has_run = True
         found = self.networks.measure([d.prepared for d in waiting], [d.caption for d in waiting])
@@ -113,6 +117,8 @@ class Measuring:
         """Where each measured column comes from; a column that the data carried in part comes from both."""
         known = self.table.origins
         origins = known | {name: MODEL_FREE[name] for name in self.asked if name in MODEL_FREE}
+        if self.networks is None:
+            return origins
         for name, origin in (self.networks.origins() if self.has_run else self.networks.names()).items():
             carried = known[name].source if name in known and known[name].source != "computed" else ""
             if not carried:

@@ -6,10 +6,9 @@ import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 
 from t2igan.curate.config import Rules, ScoreConfig, score_columns
 from t2igan.curate.measures.carried import info, sources
@@ -17,12 +16,14 @@ from t2igan.curate.measures.language import detect
 from t2igan.curate.rules import cheap
 from t2igan.curate.score.facts import Row, facts_of, look_at, rows_beside
 from t2igan.curate.score.measuring import MODEL_FREE, Measuring
-from t2igan.curate.score.networks import Networks
 from t2igan.curate.score.task import ScoreTask
 from t2igan.curate.storage import Shard
 from t2igan.curate.table import FACTS, Origin, ScoreTable, Source, make_table, read_table, to_bytes
 from t2igan.data.tars import Salvage, salvage_tar
 from t2igan.errors import DataError
+
+if TYPE_CHECKING:
+    from t2igan.curate.score.networks import Networks
 
 
 @dataclass(frozen=True)
@@ -60,11 +61,8 @@ class ShardScorer:
         self.config = config
         self.rules = rules or Rules()
         self.columns = score_columns(config)
-        gpus = torch.cuda.device_count()
-        self.networks = Networks(config, f"cuda:{worker % gpus}" if gpus else "cpu")
+        self.networks, gpus = _networks(config, worker) if config.clip else (None, 0)
         self.threads = max(1, len(os.sched_getaffinity(0)) // gpus) if gpus else 1
-        if not gpus:
-            torch.set_num_threads(1)  # sums are then taken in one order, whatever the number of workers
 
     def __call__(self, task: ScoreTask) -> Scored:
         """Write the table of one shard, or complete it.
@@ -127,6 +125,18 @@ class ShardScorer:
             columns["language"], origins["language"] = detect(captions), MODEL_FREE["language"]
         source = Source(task.shard.name, path.stat().st_size, _sha256(path), salvage.damage)
         return make_table(columns, source, origins)
+
+
+def _networks(config: ScoreConfig, worker: int) -> tuple[Networks, int]:
+    """The networks of one worker, and the number of GPUs."""
+    import torch
+
+    from t2igan.curate.score.networks import Networks
+
+    gpus = torch.cuda.device_count()
+    if not gpus:
+        torch.set_num_threads(1)  # sums are then taken in one order, whatever the number of workers
+    return Networks(config, f"cuda:{worker % gpus}" if gpus else "cpu"), gpus
 
 
 def _beside(shard: Shard) -> dict[str, Row]:
