@@ -34,7 +34,8 @@ def find_shards(pattern: str, *, resolution: int | None = None) -> list[Path]:
     """
     if re.match(r"\s*(pipe:|\w+://)", pattern):
         raise DataError(
-            f"{pattern!r}: shards are files here; commands and URLs are not opened. Download them first."
+            f"{pattern!r}: shards are files here; commands and URLs are not opened. Download them first; or set "
+            f"data.cache_dir, and training fetches s3://, gs://, hf:// and https:// as it needs them."
         )
     parts = [choose_folder(part, resolution) for part in pattern.split(SEPARATOR)]
     shards = [shard for part in parts for text in expand(part) for shard in _find(text)]
@@ -110,7 +111,7 @@ def _hint(missing: Path) -> str:
 def _warn_if_unfinished(folder: Path) -> None:
     try:
         provenance = json.loads((folder / ".t2igan" / "dataset.json").read_bytes())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return  # not written by t2igan
     if isinstance(provenance, dict) and provenance.get("is_complete") is False:
         log.warning("%s: writing this data set was interrupted; some samples are missing.", folder)
@@ -133,8 +134,17 @@ def count_samples(shards: list[Path]) -> list[int]:
 def _count(shard: Path) -> int:
     check_end(shard)
     try:
-        stats = json.loads(shard.with_name(f"{shard.stem}_stats.json").read_bytes())
-        count = stats["successes"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return len(index_tar(shard))  # no stats, or not img2dataset's
-    return count if isinstance(count, int) and count >= 0 else len(index_tar(shard))
+        data = shard.with_name(f"{shard.stem}_stats.json").read_bytes()
+    except OSError:
+        data = None
+    count = count_in_stats(data)
+    return len(index_tar(shard)) if count is None else count
+
+
+def count_in_stats(data: bytes | None) -> int | None:
+    """The number of samples that the bytes of a NNNNN_stats.json give; None if there are none, or not img2dataset's."""
+    try:
+        count = json.loads(data or b"")["successes"]
+    except (ValueError, KeyError, TypeError):
+        return None
+    return count if isinstance(count, int) and count >= 0 else None

@@ -98,4 +98,4 @@ def _safe(key: str) -> str:
     is_plain = key.isascii() and key.isprintable() and len(key) <= MAX_KEY and "\\" not in key
     if is_plain and not key.startswith("/") and ".." not in key.split("/"):
         return key
-    return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()[:24]
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:24]

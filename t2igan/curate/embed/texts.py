@@ -32,9 +32,26 @@ def _captions(path: Path, entry: Entry) -> Captions:
         return ()  # which training skips
 
 
-def hash_texts(texts: Iterable[Sequence[str]]) -> str:
+class TextHash:
     """SHA-256 over all captions of a shard, and over which sample has which."""
-    digest = hashlib.sha256()
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+        self.rows = 0  # captions so far
+
+    def add(self, captions: Sequence[str]) -> None:
+        """The captions of the next sample."""
+        self._digest.update(json.dumps(list(captions)).encode() + b"\n")  # ASCII: lone surrogates do no harm
+        self.rows += len(captions)
+
+    def hexdigest(self) -> str:
+        """64 hex digits."""
+        return self._digest.hexdigest()
+
+
+def hash_texts(texts: Iterable[Sequence[str]]) -> str:
+    """The hash of a shard's captions at once."""
+    digest = TextHash()
     for captions in texts:
-        digest.update(json.dumps(list(captions)).encode() + b"\n")  # ASCII, so lone surrogates do no harm
+        digest.add(captions)
     return digest.hexdigest()

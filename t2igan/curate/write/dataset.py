@@ -69,7 +69,7 @@ def provenance(folder: Folder) -> Any:
     """The record of a data set that is an input; None if it has none."""
     try:
         return json.loads(inside(folder).read(NAME)) if inside(folder).has(NAME) else None
-    except (ValueError, DataError):
+    except (ValueError, DataError, RecursionError):
         return None
 
 
