@@ -96,7 +96,7 @@ def run_child(
     while len(seen) < shards and idle < ATTEMPTS:
         before = len(seen)
         child = _start(call, log, lock)
-        _watch(child, raw, stall_s, report)
+        watch(child, raw, stall_s, report)
         tidy(raw)
         report()
         idle = 0 if len(seen) > before else idle + 1
@@ -137,7 +137,7 @@ def _is_whole(tar: Path) -> bool:
     return True
 
 
-def _watch(child: subprocess.Popen[bytes], raw: Path, stall_s: float, report: Callable[[], None]) -> None:
+def watch(child: subprocess.Popen[bytes], raw: Path, stall_s: float, report: Callable[[], None]) -> None:
     """The life of a child, to its end or until nothing has moved for `stall_s`."""
     try:
         state, since = _state(raw), time.monotonic()

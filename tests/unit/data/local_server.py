@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import io
+import sys
 import threading
 import time
 from collections import Counter
@@ -12,9 +14,16 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import numpy as np
+import pytest
 from PIL import Image
 
 SLOW_S = 2.0
+needs_img2dataset = (
+    pytest.mark.skipif(  # found, not imported: importing asks a server for a newer version of a part
+        sys.version_info >= (3, 13) or importlib.util.find_spec("img2dataset") is None,
+        reason="img2dataset is not installed, or this Python is too new for it",
+    )
+)
 
 
 def picture(number: int, **options: Any) -> bytes:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from local_server import Server, local_server
+from local_server import Server, local_server, needs_img2dataset
 from PIL import Image
 
 from t2igan.data.config import ShardsConfig
@@ -94,10 +94,9 @@ def accounts(out: Path) -> list[dict]:
     return pa.concat_tables(tables, promote_options="default").to_pylist()
 
 
+@needs_img2dataset
 @pytest.mark.slow  # img2dataset and its workers start three times, at 1.5 s a process
 def test_every_url_is_accounted_for_once_through_a_kill_a_rerun_and_a_retry(tmp_path, server):
-    pytest.importorskip("imghdr", reason="img2dataset needs a module that Python 3.13 has no more")
-    pytest.importorskip("img2dataset", reason="the extra `download` is not installed")
     table, out = write_table(tmp_path / "urls.tsv", server), tmp_path / "out"
     start_and_kill(table, out, server)
     assert {path.name for path in out.glob("*.tar")} == {

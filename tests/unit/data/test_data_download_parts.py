@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import subprocess
 import sys
 import tarfile
 import urllib.error
@@ -12,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from local_server import local_server, picture
+from local_server import local_server, needs_img2dataset, picture
 from test_data_hostile import write_tar
 
 from t2igan.data.convert import Conversion
@@ -22,7 +23,7 @@ from t2igan.data.download.lock import folder_lock
 from t2igan.data.download.options import DownloadOptions
 from t2igan.data.download.parts import FOLDER, failed_tables, load_plan, make_plan, read_rows
 from t2igan.data.download.run import check_installed, download
-from t2igan.data.download.supervise import done_shards, run_child, tidy
+from t2igan.data.download.supervise import done_shards, run_child, tidy, watch
 from t2igan.errors import DataError, UsageError
 
 ROWS = [("http://a/1.jpg", "a cat"), ("https://a/2.jpg", "a dog, asleep"), ("HTTP://a/3.jpg", "12")]
@@ -102,6 +103,7 @@ def test_rows_that_are_not_worth_a_try_are_counted(tmp_path):
     assert plan.refused == Counter({"not an http URL": 2, "no caption": 2, "caption too large": 1})
 
 
+@needs_img2dataset
 @pytest.mark.parametrize(
     ("name", "data", "message"),
     [
@@ -116,7 +118,6 @@ def test_rows_that_are_not_worth_a_try_are_counted(tmp_path):
     ],
 )
 def test_a_table_that_cannot_be_used_is_an_error_that_leaves_nothing(tmp_path, name, data, message):
-    pytest.importorskip("img2dataset")
     (tmp_path / name).write_bytes(data)
     with pytest.raises(DataError, match=message):
         download(tmp_path / name, tmp_path / "out", options())
@@ -226,6 +227,7 @@ def test_what_a_killed_child_leaves_is_removed(tmp_path):
     }
 
 
+@needs_img2dataset
 def test_a_child_that_fails_leaves_its_words_and_the_missing_shards_are_named(tmp_path, monkeypatch):
     monkeypatch.setattr("t2igan.data.download.supervise.ATTEMPTS", 1)  # it takes 1.5 s
     with folder_lock(tmp_path / "lock") as lock:
@@ -235,14 +237,24 @@ def test_a_child_that_fails_leaves_its_words_and_the_missing_shards_are_named(tm
     assert (tmp_path / "log").read_text().count("Traceback") == 1
 
 
+def test_a_child_that_does_not_move_is_ended_with_its_workers(tmp_path):
+    command = ["sh", "-c", f"sleep 300 & echo $! > {tmp_path}/worker; touch {tmp_path}/raw/_tmp; wait"]
+    (tmp_path / "raw").mkdir()
+    child = subprocess.Popen(command, start_new_session=True)
+    watch(child, tmp_path / "raw", 0.6, lambda: None)
+    assert child.returncode == -9
+    worker = Path("/proc", (tmp_path / "worker").read_text().strip(), "stat")
+    assert not worker.exists() or worker.read_text().split()[2] == "Z"
+
+
 def test_a_second_download_into_the_same_folder_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("t2igan.data.download.lock.PATIENCE_S", 0)
     with folder_lock(tmp_path), pytest.raises(UsageError, match="another process"), folder_lock(tmp_path):
         pass
 
 
+@needs_img2dataset
 def test_a_folder_of_other_things_or_settings_is_refused(tmp_path):
-    pytest.importorskip("img2dataset")
     table = _table(tmp_path, 4)
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "x.txt").write_text("mine")
@@ -265,8 +277,8 @@ def _finished(table: Path, out: Path) -> None:
     record.write_text(json.dumps({"settings": _settings(table, options(per_shard=8))}))
 
 
+@needs_img2dataset
 def test_a_finished_download_is_not_begun_again(tmp_path):
-    pytest.importorskip("img2dataset")
     table = _table(tmp_path, 4)
     _finished(table, tmp_path / "out")
     report = download(table, tmp_path / "out", options(per_shard=8))
