@@ -77,15 +77,27 @@ def remove_abandoned(folder: Path) -> list[Path]:
 
 
 def _is_another_process(number: int) -> bool:
-    if number == os.getpid():
-        return False  # an earlier process that had our number, as in a container that starts again
+    # an earlier process that had our number is none, as in a container that starts again
+    return number != os.getpid() and is_running(number)
+
+
+def is_running(number: int) -> bool:
+    """Whether there is a process with this number on this machine that can still do something."""
     try:
         os.kill(number, 0)
     except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         return True
-    return True
+    return not _is_zombie(number)
+
+
+def _is_zombie(number: int) -> bool:
+    """Whether a process has ended and nobody has asked how, as in containers whose first process is no init."""
+    try:
+        return Path(f"/proc/{number}/stat").read_text(errors="replace").rpartition(") ")[2].startswith("Z")
+    except OSError:
+        return False
 
 
 def check_folder(folder: str | Path) -> None:

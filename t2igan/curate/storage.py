@@ -18,7 +18,7 @@ from typing import IO, Any
 
 from t2igan.data.shards import SEPARATOR, expand, find_shards
 from t2igan.errors import DataError
-from t2igan.files import replace_durably
+from t2igan.files import is_running, replace_durably
 
 URL = re.compile(r"\w[\w+.-]*://")
 OBJECT_STORES = {
@@ -180,7 +180,7 @@ class Folder:
             return
         for path in self.path.glob(".*.tmp"):
             found = TEMPORARY.fullmatch(path.name)
-            if found and found[1] == _host() and not _is_alive(int(found[2])):
+            if found and found[1] == _host() and not is_running(int(found[2])):
                 path.unlink(missing_ok=True)
 
     @contextlib.contextmanager
@@ -274,13 +274,3 @@ def _upload(system: Any, local: Path, root: str, name: str) -> None:
 
 def _host() -> str:
     return re.sub(r"\W", "_", socket.gethostname())
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except PermissionError:
-        return True
-    return True

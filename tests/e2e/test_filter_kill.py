@@ -14,6 +14,7 @@ from survival import code_of, start, wait_until
 
 from t2igan.data.config import ShapesConfig
 from t2igan.data.shapes_shards import write_shapes
+from t2igan.files import is_running
 
 KILLS = 20
 SETTINGS = (
@@ -54,14 +55,6 @@ def done(folder: Path) -> int:
     return len(list((folder / "scores").glob("0*"))) + len(list((folder / "out").glob("*_stats.json")))
 
 
-def is_running(process: str) -> bool:
-    """Whether a process is there, and not only waiting for somebody to ask how it ended."""
-    try:
-        return Path(f"/proc/{process}/stat").read_text().rpartition(") ")[2][0] != "Z"
-    except OSError:
-        return False
-
-
 def linked(undisturbed: Path, folder: Path) -> Path:
     (folder / "in").symlink_to(undisturbed / "in")
     return folder
@@ -98,7 +91,7 @@ def test_a_group_of_four_workers_that_is_killed_leaves_no_process_and_goes_on(
     first.wait()
     assert len(children) >= 4
     deadline = time.monotonic() + 20
-    while any(map(is_running, children)):
+    while any(is_running(int(child)) for child in children):
         assert time.monotonic() < deadline, children
         time.sleep(0.05)
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from t2igan.errors import T2IGanError
-from t2igan.files import remove_abandoned, replace_durably, temporary_name, write_atomic
+from t2igan.files import is_running, remove_abandoned, replace_durably, temporary_name, write_atomic
 
 
 def dead_process() -> int:
@@ -63,3 +64,15 @@ def test_a_file_that_cannot_be_written_is_one_line_and_leaves_nothing(tmp_path: 
     with pytest.raises(T2IGanError, match="cannot be written"):
         write_atomic(tmp_path / "folder" / "a.txt", b"x")
     assert [p.name for p in tmp_path.iterdir()] == ["folder"]
+
+
+def test_a_process_that_has_ended_is_not_running_although_nobody_asked_how():
+    process = subprocess.Popen([sys.executable, "-c", "print()"], stdout=subprocess.PIPE)
+    assert is_running(process.pid)
+    assert process.stdout is not None
+    process.stdout.read()  # until it ends
+    deadline = time.monotonic() + 10
+    while is_running(process.pid):
+        assert time.monotonic() < deadline
+    assert process.wait() == 0
+    assert not is_running(process.pid)
