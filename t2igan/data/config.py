@@ -30,6 +30,11 @@ class ShardsConfig(Config):
     """Shuffle shards and the samples within them, anew every epoch."""
     cache: bool = False
     """Keep decoded images in memory after the first epoch: for sets that fit."""
+    cache_dir: str | None = None
+    """Folder for copies of shards whose patterns are URLs (s3://, gs://, hf://, https://, file://, ...): fetched whole when
+    they are first needed. null = URLs are refused."""
+    cache_gb: float = Field(default=100.0, gt=0)
+    """Room in that folder, in GB; the least recently used shards go. Each process reads from up to 16 at a time."""
     decode: Literal["fast", "exact"] = "fast"
     """`fast`: simplejpeg where it is installed and torch's Lanczos filter where torch has it, for up to twice as many
     images a second; a pixel of 0 to 255 differs by 0.1 on average at most. `exact`: Pillow alone."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, OrderedDict
+from pathlib import Path
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from t2igan.data.fast_square import read_square_fast
 from t2igan.data.order import POOL_SHARDS, EpochOrder
 from t2igan.data.pixels import BadSampleError, read_square, too_small
 from t2igan.data.samples import Decoded, Tally, decode
-from t2igan.data.shards import count_samples, find_shards
+from t2igan.data.shard_files import ShardFiles
 from t2igan.data.sidecar import Sidecar
 from t2igan.data.tars import Entry, index_tar, read_members
 from t2igan.errors import DataError
@@ -47,8 +48,8 @@ class ShardsStream:
         self.resolution = resolution
         self.seed = seed
         self.embeddings = embeddings
-        self.shards = find_shards(self.source, resolution=resolution)
-        self.order = EpochOrder(count_samples(self.shards), seed=seed, shuffle=config.shuffle)
+        self.files = ShardFiles(config, resolution=resolution)
+        self.order = EpochOrder(self.files.counts, seed=seed, shuffle=config.shuffle)
         self.tally = Tally()
         self._indices: OrderedDict[int, list[Entry]] = OrderedDict()  # of the shards read last
         self._sidecars: OrderedDict[int, Sidecar] = OrderedDict()  # the same
@@ -109,7 +110,7 @@ class ShardsStream:
         shard, number = place
         if shard not in self._sidecars:
             count = int(self.order.counts[shard])
-            self._sidecars[shard] = Sidecar(self.shards[shard], count=count, fingerprint=self.embeddings)
+            self._sidecars[shard] = Sidecar(self.files.local(shard), count=count, fingerprint=self.embeddings)
             if len(self._sidecars) > 2 * POOL_SHARDS:
                 self._sidecars.popitem(last=False)
         return self._sidecars[shard].row(number, caption, captions=len(decoded.captions))
@@ -119,7 +120,8 @@ class ShardsStream:
             return self._cache[place]
         shard, number = place
         try:
-            members = read_members(self.shards[shard], self._entries(shard)[number])
+            entry = self._entries(shard)[number]
+            members = self.files.read(shard, lambda path: read_members(path, entry))
             read = read_square_fast if self.config.decode == "fast" else read_square
             found = decode(members, resolution=self.resolution, max_pixels=self.config.max_pixels, read=read)
         except BadSampleError as problem:
@@ -137,12 +139,12 @@ class ShardsStream:
         return self._indices[shard]
 
     def _index(self, shard: int) -> list[Entry]:
-        path, counted = self.shards[shard], int(self.order.counts[shard])
-        entries = index_tar(path)
+        entries, counted = self.files.read(shard, index_tar), int(self.order.counts[shard])
         if len(entries) != counted:
-            raise DataError(f"{path}: holds {len(entries)} samples, but {path.stem}_stats.json says {counted}. "
+            place = self.files.places[shard]
+            raise DataError(f"{place}: holds {len(entries)} samples, but {Path(place).stem}_stats.json says {counted}. "
                             "Remove the _stats.json, or write the shard again.")  # fmt: skip
         return entries
 
     def _name(self, place: Place) -> str:
-        return f"{self.shards[place[0]]}: {self._entries(place[0])[place[1]].key}"
+        return f"{self.files.places[place[0]]}: {self._entries(place[0])[place[1]].key}"

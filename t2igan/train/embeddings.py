@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from t2igan.data.config import DataConfig, ShardsConfig
+from t2igan.data.shard_files import has_urls
 from t2igan.data.shards import find_shards
 from t2igan.data.sidecar import has_any_sidecar, why_not
 from t2igan.errors import DataError
@@ -29,6 +30,11 @@ def choose_embeddings(data: DataConfig, state: TrainState) -> Embeddings:
         DataError: if they cannot and `data.embeddings` is `require`, or the data is missing.
     """
     if not isinstance(data, ShardsConfig) or data.embeddings == "off":
+        return Embeddings(None, None)
+    if has_urls(data):
+        if data.embeddings == "require":
+            raise DataError("data.embeddings is require, but text embeddings are only read beside local shards, not behind "
+                            "URLs. Copy the shards here, or set data.embeddings to auto.")  # fmt: skip
         return Embeddings(None, None)
     sets = [find_shards(source.shards, resolution=state.resolution) for source in data.sources]
     shards = [shard for found in sets for shard in found]

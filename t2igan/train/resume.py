@@ -173,7 +173,7 @@ def _differences(old: dict, new: dict, path: Path, *, allow_changed: bool) -> li
 
 def _is_free(key: str) -> bool:
     """Also how long to train, and stages that are still to come: none of that changes what was learned."""
-    if re.fullmatch(r"kimg|stages\.\d+(\.kimg)?", key):
+    if re.fullmatch(r"kimg|stages\.\d+(\.kimg)?|data\.cache(_dir|_gb)?", key):
         return True
     first, _, rest = key.partition(".")
     return first in FREE or (first == "train" and rest.split(".")[0] in FREE_TRAIN)
