@@ -12,6 +12,7 @@ from t2igan.data.shard_cache import ShardCache
 from t2igan.data.shards import SEPARATOR, count_in_stats, count_samples, find_shards
 from t2igan.data.tars import index_tar
 from t2igan.errors import DataError
+from t2igan.files import remove_abandoned
 
 T = TypeVar("T")
 
@@ -90,4 +91,5 @@ def has_urls(config: ShardsConfig) -> bool:
 def _cache(config: ShardsConfig) -> ShardCache | None:
     if config.cache_dir is None:
         return None
+    remove_abandoned(Path(config.cache_dir))  # half a shard, of a process that was killed
     return ShardCache(Path(config.cache_dir), max_bytes=round(config.cache_gb * 1e9))

@@ -13,6 +13,7 @@ from t2igan.data.remote import find_urls, is_url
 from t2igan.data.shapes_shards import write_shapes
 from t2igan.data.shard_cache import ShardCache
 from t2igan.errors import DataError
+from t2igan.files import temporary_name
 
 
 @pytest.fixture(scope="module")
@@ -143,3 +144,13 @@ def test_only_urls_of_stores_are_urls():
 def test_the_resolution_of_the_stage_stands_in_urls_too(far, tmp_path):
     far.rename(tmp_path / "16")
     assert len(stream(f"file://{tmp_path}/{{resolution}}", tmp_path / "cache")) == 23
+
+
+def test_what_a_killed_process_left_half_fetched_is_removed(far, tmp_path):
+    url = find_urls(f"file://{far}")[0]
+    cache = ShardCache(tmp_path / "cache", max_bytes=10**9)
+    left = temporary_name(cache.local(url)).as_posix().replace(f".{os.getpid()}.", f".{2**22 + 1}.")
+    Path(left).write_bytes(b"half")
+    stream(f"file://{far}", tmp_path / "cache")
+    assert not Path(left).exists()
+    assert cache.path(url).exists()
