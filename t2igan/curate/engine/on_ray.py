@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
+import sys
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -19,6 +21,12 @@ LOCAL_STORE = 200_000_000  # bytes of shared memory; only names and counts trave
 
 def run(make: Make, tasks: Sequence[Any], workers: Workers) -> Iterator[tuple[Any, Any]]:
     """Do every task on actors of the cluster."""
+    # What Ray has to say of lost workers goes to stderr: stdout is for results.
+    with contextlib.redirect_stdout(sys.stderr):
+        yield from _run(make, tasks, workers)
+
+
+def _run(make: Make, tasks: Sequence[Any], workers: Workers) -> Iterator[tuple[Any, Any]]:
     ray = _connect(workers)
     try:
         gpus = int(ray.cluster_resources().get("GPU", 0))
@@ -48,7 +56,7 @@ def _connect(workers: Workers) -> Any:
         ray.init(
             address=address,
             logging_level=logging.WARNING,
-            log_to_driver=True,
+            log_to_driver=False,
             **(own if address == "local" else {}),
         )
     except (ConnectionError, OSError, ValueError, RuntimeError) as error:
