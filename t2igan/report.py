@@ -36,11 +36,16 @@ img { max-width: 100%; height: auto; background: #fff; border: 1px solid var(--r
 .plot figcaption { color: var(--ink); font-weight: 600; font-size: 1rem; } .plot svg { width: 100%; max-width: 44rem; }
 .plot text { fill: var(--soft); font-size: 12px; } .axis { stroke: var(--soft); fill: none; } .rule { stroke: var(--rule); }
 .mark { stroke: var(--soft); stroke-dasharray: 4 4; } .mark + text { paint-order: stroke; stroke: var(--page); stroke-width: 4px; }
-.plot g path { fill: none; stroke-width: 2; } .plot g circle { stroke: none; }
+.plot g path { fill: none; stroke-width: 2; } .plot g circle, .plot g rect { stroke: none; } path.mark { fill: none; }
+.tiles { display: grid; grid-template-columns: repeat(auto-fill, minmax(7rem, 1fr)); gap: .7rem; align-items: start; }
+.tiles figure { margin: 0; } .tiles img { display: block; width: 7rem; height: 7rem; object-fit: contain; background: none; border: 0; }
+.tiles figcaption { font-size: .78rem; line-height: 1.3; max-height: 5.2em; overflow: hidden; overflow-wrap: anywhere; }
+.tiles b { color: var(--ink); } .gone { width: 7rem; height: 7rem; background: var(--band); color: var(--soft); font-size: .8rem; }
 .legend { display: flex; flex-wrap: wrap; gap: .2rem 1.2rem; font-size: .9rem; }
 .legend i { display: inline-block; width: 1.2em; height: .25em; margin-right: .4em; vertical-align: middle; }
 """ + "".join(
-    f".plot g.c{i} path {{ stroke: var(--c{i}); }} .plot g.c{i} circle {{ fill: var(--c{i}); }} "
+    f".plot g.c{i} path {{ stroke: var(--c{i}); }} "
+    f".plot g.c{i} circle, .plot g.c{i} rect {{ fill: var(--c{i}); }} "
     f".legend .c{i} {{ background: var(--c{i}); }}\n"
     for i in range(8)
 )
@@ -107,6 +112,10 @@ class Report:
         self._parts.append(
             line_plot(title, series, x_label=x_label, y_label=y_label, marks=marks, from_zero=from_zero)
         )
+
+    def drawing(self, html: str) -> None:
+        """Add a figure that another module drew; its strings are escaped already."""
+        self._parts.append(html)
 
     def html(self) -> str:
         """The whole page."""

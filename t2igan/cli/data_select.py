@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from t2igan.cli.rule_options import Chosen, takes_rules
 
 if TYPE_CHECKING:
+    from t2igan.curate.score_set import ScoreSet
     from t2igan.curate.selection import Selection
 
 Source = Annotated[str, typer.Argument(help="Folder, file, glob or brace pattern of shards, local or a URL.")]
@@ -50,20 +51,97 @@ def select(
             if out is None
             else "--dry-run writes nothing: leave out --out."
         )
-    from t2igan.curate.presets import check_used
-    from t2igan.curate.score_set import open_scores
-    from t2igan.curate.select import select as select_samples
+    from t2igan.cli.selection_tables import show_selection
     from t2igan.curate.selection import write_selection
 
-    check_used(chosen.rules)
-    found = open_scores(source, scores)
-    selection = select_samples(found.load, list(found.shards), chosen.rules, preset=chosen.preset)
+    found, selection = _selected(source, scores, None, chosen)
     if out is not None:
         write_selection(selection, out, found.load)
     if as_json:
         print(json.dumps(selection.summary()))
         return
-    _show(selection)
+    show_selection(selection)
+
+
+@takes_rules
+def stats(
+    source: Source,
+    chosen: Chosen,
+    scores: Scores = None,
+    selection: Of = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", metavar="FILE", help="Also write figures and tables.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say how sizes, captions and scores are spread; with rules or a selection, also what is dropped and why.
+
+    Example: t2igan data stats datasets/web --preset laion2b --html web.html
+    """
+    from t2igan.cli.selection_tables import show_facts, show_selection
+    from t2igan.curate.looks.page import write_statistics
+    from t2igan.curate.looks.statistics import as_numbers, gather, repeat_counts
+
+    found, made = _selected(source, scores, selection, chosen)
+    facts, repeats = gather(found.load, made), repeat_counts(found.load, made)
+    if html is not None:
+        write_statistics(html, found, made, repeats=repeats)
+    if as_json:
+        print(json.dumps(made.summary() | {"statistics": as_numbers(facts, repeats)}))
+        return
+    show_selection(made)
+    show_facts(facts, repeats)
+
+
+@takes_rules
+def preview(
+    source: Source,
+    chosen: Chosen,
+    out: Annotated[Path, typer.Option("--out", metavar="FILE", help="The HTML file.")],
+    scores: Scores = None,
+    selection: Of = None,
+    count: Annotated[int, typer.Option(min=1, max=100, help="Examples on each side of a threshold.")] = 12,
+    as_json: AsJson = False,
+) -> None:
+    """Show what rules do, as one HTML file: waterfall, histograms with the cut, and examples on both sides of every threshold.
+
+    Pictures are read from the shards. Tune thresholds by looking at what is kept and dropped just beside them.
+
+    Example: t2igan data preview datasets/web --preset laion2b --min-resolution 256 --out web.html
+    """
+    from t2igan.cli.summary import show_summary
+    from t2igan.curate.looks.page import write_preview
+
+    found, made = _selected(source, scores, selection, chosen)
+    examples = write_preview(out, found, made, count=count)
+    summary = {
+        "out": str(out),
+        "seen": made.seen,
+        "kept": made.kept,
+        "examples": examples,
+        "bytes": out.stat().st_size,
+    }
+    show_summary(summary, as_json=as_json)
+
+
+def _selected(
+    source: str, scores: str | None, folder: Path | None, chosen: Chosen
+) -> tuple[ScoreSet, Selection]:
+    """The shards with a selection: one that was written, or by rules."""
+    from t2igan.curate.config import Rules
+    from t2igan.curate.presets import check_used
+    from t2igan.curate.score_set import open_scores
+    from t2igan.curate.select import select as select_samples
+    from t2igan.curate.selection import read_selection
+    from t2igan.errors import UsageError
+
+    if folder is not None and chosen.rules != Rules():
+        raise UsageError("give either --selection or rules: a selection has its own rules.")
+    check_used(chosen.rules)
+    found = open_scores(source, scores)
+    if folder is not None:
+        return found, read_selection(folder, list(found.shards))
+    return found, select_samples(found.load, list(found.shards), chosen.rules, preset=chosen.preset)
 
 
 def presets(as_json: AsJson = False) -> None:
@@ -71,6 +149,7 @@ def presets(as_json: AsJson = False) -> None:
 
     Neither GAN paper publishes thresholds, so there is none for StyleGAN-T or GigaGAN.
     """
+    from t2igan.cli.selection_tables import show_table
     from t2igan.curate.presets import PRESETS, UNPUBLISHED
 
     if as_json:
@@ -78,44 +157,9 @@ def presets(as_json: AsJson = False) -> None:
                         "source": preset.source, "differs": preset.differs} for name, preset in PRESETS.items()}  # fmt: skip
         print(json.dumps(found))
         return
-    _table(
+    show_table(
         ["preset", "keeps", "source", "differs from it"],
         [[name, preset.meaning, preset.source, preset.differs] for name, preset in PRESETS.items()],
         has_lines=True,
     )
     print(UNPUBLISHED)
-
-
-def _show(selection: Selection) -> None:
-    """The waterfall and the margins as tables."""
-    from t2igan.curate.looks.words import margin_rows, waterfall_rows
-
-    _table(["reason", "dropped", "share of all", "left"], waterfall_rows(selection), right=(1, 2, 3))
-    if selection.margins:
-        _table(["rule", "threshold", "10 % lower", "would keep", "10 % higher", "would keep"], margin_rows(selection),
-               right=(1, 2, 3, 4, 5))  # fmt: skip
-    if selection.cut is not None:
-        cut = selection.cut
-        print(f"clip_top: {cut.count:,} of {cut.pool:,} samples, those from {cut.score:.4f} on")
-
-
-def _table(
-    header: list[str], rows: list[list[str]], *, right: tuple[int, ...] = (), has_lines: bool = False
-) -> None:
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table(box=box.SIMPLE, show_lines=has_lines)
-    for number, name in enumerate(header):
-        table.add_column(name, justify="right" if number in right else "left")
-    for row in rows:
-        table.add_row(*(_plain(cell) for cell in row))
-    Console().print(table)
-
-
-def _plain(text: str) -> Any:
-    """Text in which brackets are no markup."""
-    from rich.text import Text
-
-    return Text(text)

@@ -37,7 +37,7 @@ class Margins:
 
     def __init__(self, rules: Rules, found: Sequence[Bound]) -> None:
         self._rules = rules
-        self._edges = [edge for bound in found for edge in _edges(bound)]
+        self._edges = [edge for bound in found for edge in edges(bound)]
         self._passing = np.zeros((len(self._edges), 2), np.int64)
         self._now = 0
         self._seen = 0
@@ -100,7 +100,7 @@ class Edge:
         return replace(self.bound, low=limit) if self.side == "least" else replace(self.bound, high=limit)
 
 
-def _edges(bound: Bound) -> list[Edge]:
+def edges(bound: Bound) -> list[Edge]:
     """The ends of a bound that can be moved."""
     if bound.measure in NOT_MOVED:
         return []

@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 from t2igan.curate.margins import Margin
+from t2igan.curate.rules import ORDER
 from t2igan.curate.selection import Selection
 from t2igan.report import percent
+
+LACKING = {name for name in ORDER if name.startswith("no ")}
+WATERFALL_HEADER = ("reason", "dropped", "share of all", "left")
+MARGIN_HEADER = ("rule", "threshold", "-10 %", "keeps", "+10 %", "keeps")
 
 
 def waterfall_rows(selection: Selection) -> list[list[str]]:
     """Reason, how many it drops, their share of all, and how many are left; first what was seen, last what is kept."""
     seen = left = selection.seen
     rows = [["seen", "", "", f"{seen:,}"]]
-    for reason, count in selection.counts().items():
+    for reason, count in shown_counts(selection).items():
         left -= count
         rows.append([reason, f"{count:,}", _share(count, seen), f"{left:,}"])
     return [*rows, ["kept", "", _share(left, seen), f"{left:,}"]]
+
+
+def shown_counts(selection: Selection) -> dict[str, int]:
+    """Counts by reason, without the scores that no sample lacks."""
+    return {reason: n for reason, n in selection.counts().items() if n or reason not in LACKING}
 
 
 def margin_rows(selection: Selection) -> list[list[str]]:
@@ -27,8 +37,8 @@ def margin_rows(selection: Selection) -> list[list[str]]:
 
 
 def limit_text(margin: Margin) -> str:
-    """Such as "at least 0.28"."""
-    return f"{margin.limit:g}" if margin.side == "share" else f"at {margin.side} {margin.limit:g}"
+    """Such as "least 0.28"."""
+    return f"{margin.limit:g}" if margin.side == "share" else f"{margin.side} {margin.limit:g}"
 
 
 def _moved(margin: Margin, side: int, now: float) -> list[str]:

@@ -118,7 +118,7 @@ def test_a_threshold_meant_for_another_model_is_refused_by_both_names():
 def test_a_score_that_is_missing_says_how_to_make_it():
     with pytest.raises(DataError, match="data score DIR --clip"):
         reasons(table_of(2), Rules(min_clip=0.28))
-    with pytest.raises(DataError, match="data score DIR .*--watermark"):
+    with pytest.raises(DataError, match=r"data score DIR .*--watermark"):
         reasons(table_of(2), Rules(max_watermark=0.5))
 
 
