@@ -9,6 +9,7 @@ import typer
 from t2igan.cli.data_download import download
 from t2igan.cli.data_filter import filter_, score
 from t2igan.cli.data_import import AsJson, Out, PerShard, fluent_emoji, import_
+from t2igan.cli.data_select import presets, preview, select, stats
 
 app = typer.Typer(help="Make training data: tar shards of images and captions.", no_args_is_help=True)
 
@@ -53,4 +54,8 @@ app.command("import")(import_)
 app.command("download")(download)
 app.command("fluent-emoji")(fluent_emoji)
 app.command("score")(score)
+app.command("select")(select)
+app.command("presets")(presets)
+app.command("stats")(stats)
+app.command("preview")(preview)
 app.command("filter")(filter_)
