@@ -10,6 +10,7 @@ from t2igan.cli.data_download import download
 from t2igan.cli.data_filter import filter_, score
 from t2igan.cli.data_import import AsJson, Out, PerShard, fluent_emoji, import_
 from t2igan.cli.data_select import presets, preview, select, stats
+from t2igan.cli.data_shards import bucket, embed, validate
 
 app = typer.Typer(help="Make training data: tar shards of images and captions.", no_args_is_help=True)
 
@@ -59,3 +60,6 @@ app.command("presets")(presets)
 app.command("stats")(stats)
 app.command("preview")(preview)
 app.command("filter")(filter_)
+app.command("bucket")(bucket)
+app.command("embed")(embed)
+app.command("validate")(validate)

@@ -14,7 +14,7 @@ from t2igan.errors import DataError
 
 NAME = "dataset.json"
 INSIDE = ".t2igan"
-OURS = re.compile(r"[^/]+(\.tar|_stats\.json|\.scores\.parquet)|\.t2igan|\..*\.tmp")
+OURS = re.compile(r"[^/]+(\.tar|_stats\.json|\.scores\.parquet|\.text-[^/]+\.safetensors)|\.t2igan|\..*\.tmp")
 
 
 def inside(out: Folder) -> Folder:

@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+from t2igan.cli.data import app
 from t2igan.curate.bucket.picture import cut_squares
 from t2igan.curate.bucket.run import bucket_shards
 from t2igan.curate.bucket.sample import output_keys
@@ -152,6 +154,15 @@ def test_a_run_that_was_killed_goes_on_and_repeats_nothing(pictures, bucketed, t
     (tmp_path / "160" / ".00000.tar.host.1.tmp").unlink()
     assert contents(tmp_path) == contents(bucketed[0])
     assert (kept.stat().st_mtime_ns, kept.stat().st_ino) == before
+
+
+def test_a_bucket_that_was_scored_and_embedded_can_be_gone_on_with(tmp_path):
+    write_tar(tmp_path / "in" / "0.tar", sample("a", encoded(noise(20, 20))))
+    for _ in range(2):
+        bucket_shards(str(tmp_path / "in"), str(tmp_path / "out"), sizes=[8], workers=ONE, is_quiet=True)
+        (tmp_path / "out/8/0.text-hashing-8.safetensors").touch()
+        (tmp_path / "out/8/0.scores.parquet").touch()
+    assert (tmp_path / "out/8/0.text-hashing-8.safetensors").exists()
 
 
 def test_a_shard_that_changed_is_cut_anew_and_others_stay(tmp_path):
@@ -309,3 +320,16 @@ def test_reasons_and_kept_add_up_to_what_was_seen(bucketed):
     for path in out.glob("*/*_stats.json"):
         stats = json.loads(path.read_text())
         assert stats["count"] == stats["successes"] + sum(stats["reasons"].values())
+
+
+def test_the_command_prints_a_row_for_each_size(pictures, tmp_path):
+    done = CliRunner().invoke(
+        app,
+        ["bucket", str(pictures), str(tmp_path), "--sizes", "64, 160", "--workers", "1"],
+        env={"COLUMNS": "250"},
+    )
+    assert done.exit_code == 0
+    assert "160 px" in done.stdout
+    assert "kept: 12, no caption: 1" in done.stdout
+    wrong = CliRunner().invoke(app, ["bucket", str(pictures), str(tmp_path), "--sizes", "64;256"])
+    assert isinstance(wrong.exception, UsageError)

@@ -12,7 +12,9 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.numpy import load_file
+from typer.testing import CliRunner
 
+from t2igan.cli.data import app
 from t2igan.curate.embed.encode import encode
 from t2igan.curate.embed.listing import list_embeddings
 from t2igan.curate.embed.run import embed_shards, embed_tasks
@@ -315,3 +317,33 @@ def test_what_stands_in_front_says_what_a_reader_checks(folder):
     assert json.loads(strings["conditioner"]) == {"kind": "hashing", "dim": 16}
     assert (strings["count"], strings["rows"], strings["without_caption"]) == ("8", "14", "1")
     assert sidecar_path(folder / "00001.tar", FINGERPRINT).name == NAMES[1]
+
+
+def invoke(*arguments: object):
+    return CliRunner().invoke(app, ["embed", *map(str, arguments)], env={"COLUMNS": "250"})
+
+
+def test_the_command_embeds_lists_and_reads_recipes(folder):
+    done = invoke(folder, "--conditioner", "hashing", "--workers", 1, "--json")
+    assert json.loads(done.stdout)["fingerprint"] == "hashing-64"
+    assert invoke(folder, "--recipe", "smoke", "--workers", 1, "--json").exit_code == 0
+    listed = json.loads(invoke("--list", folder, "--json").stdout)
+    assert {encoder["fingerprint"]: encoder["lacking"] for encoder in listed["encoders"]} == {
+        "hashing-64": []
+    }
+    assert "3 of 3" in invoke(folder, "--list").stdout
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--recipe", "smoke", "--model", "ViT-B-32"),
+        ("--recipe", "shapes_clip"),
+        ("--conditioner", "hashing", "--pretrained", "openai"),
+        ("--conditioner", "clip_text", "--checkpoint", "embedded:shapes_clip"),
+        ("--batch", "0"),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(folder, options):
+    assert invoke(folder, *options).exit_code != 0
+    assert not sidecars(folder)

@@ -14,7 +14,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+from t2igan.cli.data import app
 from t2igan.curate.bucket.run import bucket_shards
 from t2igan.curate.embed.run import embed_shards
 from t2igan.curate.engine import Workers
@@ -487,3 +489,16 @@ def test_findings_survive_being_written_down():
 def test_every_reason_of_a_bad_sample_is_a_kind():
     for reason in ("no caption", ".txt too large", ".json too large", "something new"):
         assert kind_of(reason) in KINDS
+
+
+def test_the_command_ends_with_code_4_if_there_is_an_error(tmp_path):
+    write_tar(tmp_path / "0.tar", [*sample("good"), *[m for n in range(7) for m in sample(f"[red]{n}", b"")]])
+    write_tar(tmp_path / "1.tar", ZOO["cmyk"][0])
+    done = CliRunner().invoke(app, ["validate", str(tmp_path), "--workers", "1"], env={"COLUMNS": "250"})
+    assert done.exit_code == 4
+    assert "9 samples in 2 shards: 7 errors, 1 remarks" in done.stdout
+    assert "[red]0: .png" in done.stdout
+    assert "and 4 more" in done.stdout
+    only_remarks = CliRunner().invoke(app, ["validate", f"{tmp_path}/1.tar", "--json"])
+    assert only_remarks.exit_code == 0
+    assert json.loads(only_remarks.stdout)["findings"][0]["what"] == "CMYK"
