@@ -101,6 +101,47 @@ def loader(
         _show_loader(found)
 
 
+@app.command("filter")
+def filter_(
+    clip: Annotated[
+        str,
+        typer.Option(
+            help="CLIP whose cosines are measured, with random weights; none = only decoding and hashes."
+        ),
+    ] = "ViT-B-32",
+    shards: Annotated[
+        int, typer.Option(min=1, help="Shards of 100 pictures; twice as many are filtered as well.")
+    ] = 2,
+    width: Annotated[int, typer.Option(min=64, help="Of the pictures, in pixels.")] = 341,
+    height: Annotated[int, typer.Option(min=64, help="Of the pictures, in pixels.")] = 256,
+    as_json: AsJson = False,
+) -> None:
+    """Measure `data filter` with one worker: every stage alone, and the whole against the slowest of them.
+
+    Example: t2igan bench filter --clip none --shards 4
+    """
+    from t2igan.bench.filter import bench_filter
+    from t2igan.metrics.config import ClipFeaturesConfig
+
+    config = None if clip == "none" else ClipFeaturesConfig(model=clip, pretrained=None)
+    found = bench_filter(clip=config, shards=shards, size=(width, height))
+    if as_json:
+        print(json.dumps(found))
+    else:
+        _show_filter(found)
+
+
+def _show_filter(found: dict[str, Any]) -> None:
+    facts = [
+        f"pictures of {found['size'][0]} x {found['size'][1]}, one worker on {found['device']}, {found['threads']} threads"
+        + (f"; CLIP {found['clip']}, batch {found['batch']}" if found["clip"] else ""),
+        f"whole: {found['filter']:.1f} images/s, {found['share']:.0%} of the slowest stage ({found['slowest']}) alone; "
+        f"peak memory {found['peak_memory_mb']:.0f} MB",
+    ]
+    rows = [[name, f"{rate:,.1f}", f"{1000 / rate:.3f}"] for name, rate in found["stages"].items()]
+    _print(facts, ["stage alone", "images/s", "ms an image"], rows)
+
+
 def _show_train(found: dict[str, Any]) -> None:
     facts = [
         f"recipe {found['recipe']}: {found['resolution']} px, batch {found['batch']} in pieces of {found['batch_gpu']}, "
