@@ -9,10 +9,11 @@ from typing import Any
 
 from t2igan.curate.config import Rules, ScoreConfig
 from t2igan.curate.engine import Failure, Workers, run_tasks
+from t2igan.curate.failures import SHOWN, refuse
 from t2igan.curate.progress import Progress
 from t2igan.curate.rules import ORDER
 from t2igan.curate.score.task import ScoreTask
-from t2igan.curate.scoring import SHOWN, refuse, run_scoring, score_tasks
+from t2igan.curate.scoring import run_scoring, score_tasks
 from t2igan.curate.select import select
 from t2igan.curate.selection import Load, Selection, write_selection
 from t2igan.curate.storage import Folder, Shard, list_shards

@@ -8,13 +8,12 @@ from typing import Any
 
 from t2igan.curate.config import Rules, ScoreConfig
 from t2igan.curate.engine import Failure, Workers, run_tasks
+from t2igan.curate.failures import refuse
 from t2igan.curate.progress import Progress
 from t2igan.curate.score.shard import MakeScorer
 from t2igan.curate.score.task import ScoreTask, score_task
 from t2igan.curate.storage import Folder, Shard, list_shards
-from t2igan.errors import DataError, UsageError
-
-SHOWN = 10  # failures that a message lists
+from t2igan.errors import UsageError
 
 
 def score_shards(
@@ -78,16 +77,3 @@ def run_scoring(
                 damaged[str(task)] = found.damage
             progress.add(found.samples)
     return {"shards": len(tasks), **totals, "damaged": dict(sorted(damaged.items()))}, failures
-
-
-def refuse(failures: Sequence[Failure], what: str, total: int) -> None:
-    """Say which shards failed.
-
-    Raises:
-        DataError: if any did.
-    """
-    if failures:
-        lines = sorted(f"{failure.task}: {failure.reason}" for failure in failures)
-        more = [f"and {len(lines) - SHOWN} more"] if len(lines) > SHOWN else []
-        heading = f"{len(lines)} of {total} shards {what}; the others are done, and the same command goes on:"
-        raise DataError("\n".join([heading, *lines[:SHOWN], *more]))

@@ -22,7 +22,7 @@ from t2igan.data.tars import Salvage, read_members
 
 ORIENTATION = 0x0112  # EXIF
 ON_ITS_SIDE = (5, 6, 7, 8)
-SUFFIX_OF = {"JPEG": "jpg", "PNG": "png", "WEBP": "webp"}
+SUFFIX_OF = {"JPEG": "jpg", "MPO": "jpg", "PNG": "png", "WEBP": "webp"}
 CUT_OFF = "cut off in the tar"
 Row = dict[str, Any]
 

@@ -18,11 +18,13 @@ from typer.testing import CliRunner
 
 from t2igan.cli.data import app
 from t2igan.curate.bucket.run import bucket_shards
+from t2igan.curate.config import ScoreConfig
 from t2igan.curate.embed.run import embed_shards
 from t2igan.curate.engine import Workers
 from t2igan.curate.score.facts import CUT_OFF
+from t2igan.curate.scoring import score_shards
 from t2igan.curate.storage import Folder, Shard
-from t2igan.curate.table import FACTS, Source, make_table, to_bytes
+from t2igan.curate.table import FACTS, Source, make_table, read_table, to_bytes
 from t2igan.curate.validate import across
 from t2igan.curate.validate.findings import Example, Finding, Findings, from_json, printable, to_json
 from t2igan.curate.validate.kinds import KINDS, kind_of
@@ -59,6 +61,12 @@ def bomb() -> bytes:
 def animated() -> bytes:
     frames = [Image.fromarray(PIXELS), Image.fromarray(255 - PIXELS)]
     return encoded(frames[0], "WEBP", save_all=True, append_images=frames[1:], lossless=True)
+
+
+def phone() -> bytes:
+    """A JPEG with a second picture behind it, as phones write them; Pillow calls it MPO."""
+    frames = [Image.fromarray(PIXELS), Image.fromarray(255 - PIXELS)]
+    return encoded(frames[0], "MPO", save_all=True, append_images=frames[1:])
 
 
 def sideways() -> bytes:
@@ -122,6 +130,7 @@ ZOO = {
     "16 bits": (sample("x", sixteen_bit()), "16 bits a channel"),
     "exif": (sample("x", sideways(), "jpg"), "turned by EXIF"),
     "animated": (sample("x", animated(), "webp"), "animated"),
+    "phone": (sample("x", phone(), "jpg"), "animated"),
     "alpha": (sample("x", encoded(Image.fromarray(PIXELS).convert("RGBA"))), "transparent"),
     "png named jpg": (sample("x", png(), "jpg"), "extension is not the content's"),
     "white": (sample("x", encoded(Image.new("RGB", (9, 9), "white"))), "constant image"),
@@ -502,3 +511,12 @@ def test_the_command_ends_with_code_4_if_there_is_an_error(tmp_path):
     only_remarks = CliRunner().invoke(app, ["validate", f"{tmp_path}/1.tar", "--json"])
     assert only_remarks.exit_code == 0
     assert json.loads(only_remarks.stdout)["findings"][0]["what"] == "CMYK"
+
+
+def test_a_picture_of_a_phone_is_scored_as_a_jpeg(tmp_path):
+    write_tar(tmp_path / "0.tar", [*sample("a", phone(), "jpg"), *sample("b")])
+    summary = score_shards(str(tmp_path), config=ScoreConfig(), workers=ONE, is_quiet=True)
+    assert (summary["samples"], summary["problems"]) == (2, 0)
+    table = read_table((tmp_path / "0.scores.parquet").read_bytes(), "0")
+    assert table.columns["format"].to_pylist() == ["jpg", "png"]
+    assert found(tmp_path) == {"animated": ("remark", 1, ["a"])}
