@@ -140,7 +140,8 @@ def _selected(
     check_used(chosen.rules)
     found = open_scores(source, scores)
     if folder is not None:
-        return found, read_selection(folder, list(found.shards))
+        sources = {stem: found.load(stem, ["problem"]).source for stem in found.shards}
+        return found, read_selection(folder, sources)
     return found, select_samples(found.load, list(found.shards), chosen.rules, preset=chosen.preset)
 
 

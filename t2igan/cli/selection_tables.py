@@ -24,7 +24,8 @@ def show_selection(selection: Selection) -> None:
         show_table(MARGIN_HEADER, margin_rows(selection))
     if selection.cut is not None:
         cut = selection.cut
-        print(f"clip_top: {cut.count:,} of {cut.pool:,} samples, those from {cut.score:.4f} on")
+        lowest = "" if cut.score is None else f", those from {cut.score:.4f} on"
+        print(f"clip_top: {cut.count:,} of {cut.pool:,} samples{lowest}")
 
 
 def show_facts(facts: Facts, repeats: Mapping[str, int]) -> None:

@@ -100,10 +100,11 @@ def _drop_below_top(pool: Pool, column: str, share: float) -> Cut:
             yield number, rows, found[rows]
 
     cut = find_cut(scores, share)
+    lowest = np.inf if cut.score is None else cut.score
     tied = [np.zeros(0, RECORD)]
     for number, rows, found in scores():
-        pool.drop(number, rows[found < cut.score], TOP)
-        at_cut = rows[found == cut.score]
+        pool.drop(number, rows[found < lowest], TOP)
+        at_cut = rows[found == lowest]
         if len(at_cut):
             tied.append(pool.places(number, at_cut, pool.read(number, ["uid"])))
     ties = np.concatenate(tied)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -168,11 +168,15 @@ def read_reasons(folder: Path, shard: str, *, source: Source | None = None) -> n
     return np.array(found, dtype=object)
 
 
-def read_selection(folder: Path, shards: Sequence[str]) -> Selection:
-    """A selection from its files, of these shards.
+def read_selection(folder: Path, sources: Mapping[str, Source]) -> Selection:
+    """A selection from its files.
+
+    Args:
+        folder: where it lies.
+        sources: the shards that are wanted, and what their scores describe now.
 
     Raises:
-        DataError: if it is not whole, or of a newer format.
+        DataError: if it is not whole, of a newer format, or of other tars.
     """
     try:
         about = json.loads((folder / ABOUT).read_bytes())
@@ -191,5 +195,8 @@ def read_selection(folder: Path, shards: Sequence[str]) -> Selection:
         raise DataError(f"{folder}: a selection of format {version}, newer than this t2igan. Update t2igan.")
     names = [KEPT, *about["reasons"]]
     number = {name: code for code, name in enumerate(names)}
-    codes = {s: np.array([number[r] for r in read_reasons(folder, s)], np.uint16) for s in sorted(shards)}
-    return Selection(rules, preset, names, codes, {}, about["columns"], origins, margins, cut)
+    codes = {}
+    for shard, source in sorted(sources.items()):
+        found = read_reasons(folder, shard, source=source)
+        codes[shard] = np.array([number[reason] for reason in found], np.uint16)
+    return Selection(rules, preset, names, codes, dict(sources), about["columns"], origins, margins, cut)

@@ -22,7 +22,7 @@ class Cut:
 
     pool: int  # samples with a score
     count: int  # of them that stay: int(pool * share), as DataComp counts
-    score: float  # lowest score that stays; inf if none does
+    score: float | None  # lowest score that stays; None if none does
     ties: int  # samples with this score that stay; the others with it go
 
 
@@ -39,7 +39,7 @@ def find_cut(scores: Callable[[], Scores], share: float) -> Cut:
     pool = int(upper.sum())
     count = int(pool * share)
     if not count:
-        return Cut(pool, 0, float("inf"), 0)
+        return Cut(pool, 0, None, 0)
     top, above = _bin_of(upper, count)
     lower = np.zeros(1 << HALF, np.int64)
     for _, _, found in scores():

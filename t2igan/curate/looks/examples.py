@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -36,7 +35,7 @@ def edge_sheets(load: Load, selection: Selection, count: int) -> list[Sheet]:
 
 def _edges(selection: Selection) -> list[Edge]:
     found = [edge for bound in bounds(selection.rules, selection.columns) for edge in edges(bound)]
-    if selection.cut is not None and math.isfinite(selection.cut.score):
+    if selection.cut is not None and selection.cut.score is not None:
         bound = Bound("clip_top", selection.columns["clip"], low=selection.cut.score)
         found.append(Edge(bound, "least", selection.cut.score))
     return found

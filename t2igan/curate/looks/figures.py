@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -70,9 +69,10 @@ def _histogram(name: str, facts: Facts, selection: Selection) -> str:
         for bound in own
         for edge in edges(bound)
     ]
-    if selection.cut is not None and selection.columns["clip"] == name and math.isfinite(selection.cut.score):
+    if selection.cut is not None and selection.columns["clip"] == name:
         reasons.add("clip_top")
-        cuts.append((selection.cut.score, f"top share from {selection.cut.score:.4g}"))
+        lowest = selection.cut.score
+        cuts += [] if lowest is None else [(lowest, f"top share from {lowest:.4g}")]
     by_rule = np.isin(facts.codes, [selection.names.index(reason) for reason in reasons])
     values, others = facts.measures[name], ~by_rule & ~facts.is_kept
     layers = [(KEPT, "kept", values[facts.is_kept])]

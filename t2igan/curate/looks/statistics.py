@@ -102,7 +102,7 @@ def quantile_rows(facts: Facts) -> list[list[Any]]:
     """Measure, how many samples lack it, the quantiles of all usable samples, and the median of the kept ones."""
     rows = []
     for name, values in facts.measures.items():
-        known = ~np.isnan(values)
+        known = np.isfinite(values)
         if not known.any():
             continue
         kept = values[known & facts.is_kept]
