@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from t2igan.cli.data_download import download
-from t2igan.cli.data_filter import filter_, score
+from t2igan.cli.data_filter import filter_, score, write
 from t2igan.cli.data_import import AsJson, Out, PerShard, fluent_emoji, import_
 from t2igan.cli.data_select import presets, preview, select, stats
 from t2igan.cli.data_shards import bucket, embed, validate
@@ -60,6 +60,7 @@ app.command("presets")(presets)
 app.command("stats")(stats)
 app.command("preview")(preview)
 app.command("filter")(filter_)
+app.command("write")(write)
 app.command("bucket")(bucket)
 app.command("embed")(embed)
 app.command("validate")(validate)

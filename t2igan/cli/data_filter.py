@@ -1,4 +1,4 @@
-"""`t2igan data score|filter`: measure samples, and keep the good ones. Arguments in, one library call each."""
+"""`t2igan data score|filter|write`: measure samples, and keep the good ones. Arguments in, one library call each."""
 
 from __future__ import annotations
 
@@ -159,6 +159,39 @@ def filter_(
         scores=scores,
         workers=workers_from(workers, engine, address),
         is_strict=strict,
+        overwrites=overwrite,
+    )
+    show_summary(summary, as_json=as_json)
+
+
+def write(
+    source: Source,
+    out: Annotated[str, typer.Argument(help="New or empty folder, or URL, for the shards that are kept.")],
+    selection: Annotated[
+        str, typer.Option("--selection", metavar="FOLDER", help="What `data select --out` wrote.")
+    ],
+    scores: Scores = None,
+    workers: Count = None,
+    engine: Engine = "processes",
+    address: Address = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a data set that was made with another selection.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Write the samples that a selection keeps: one output shard for each input shard.
+
+    Example: t2igan data write datasets/web datasets/good --selection datasets/web.kept
+    """
+    from t2igan.cli.summary import show_summary
+    from t2igan.curate.writing import write_selected
+
+    summary = write_selected(
+        source,
+        out,
+        selection=selection,
+        scores=scores,
+        workers=workers_from(workers, engine, address),
         overwrites=overwrite,
     )
     show_summary(summary, as_json=as_json)

@@ -17,7 +17,9 @@ QuickGelu = Annotated[
 ]
 AestheticWeights = Annotated[
     str | None,
-    typer.Option("--aesthetic-weights", metavar="FILE", help="Aesthetic predictor V1 or V2, on --clip's embeddings."),
+    typer.Option(
+        "--aesthetic-weights", metavar="FILE", help="Aesthetic predictor V1 or V2, on --clip's embeddings."
+    ),
 ]
 WatermarkWeights = Annotated[
     str | None, typer.Option("--watermark-weights", metavar="FILE", help="Linear watermark head.")
@@ -27,10 +29,13 @@ Batch = Annotated[int, typer.Option("--batch", min=1, help="Images that CLIP see
 MaxPixels = Annotated[int, typer.Option("--max-pixels", min=64, help="Refuse larger images by their header.")]
 Headers = Annotated[
     bool,
-    typer.Option("--headers-only", help="Decode no image that no measure needs; broken ones show in training."),
+    typer.Option(
+        "--headers-only", help="Decode no image that no measure needs; broken ones show in training."
+    ),
 ]
 NoColumns = Annotated[
-    bool, typer.Option("--no-columns", help="Do not take scores that the data carries (LAION, COYO, DataComp).")
+    bool,
+    typer.Option("--no-columns", help="Do not take scores that the data carries (LAION, COYO, DataComp)."),
 ]
 
 

@@ -15,7 +15,8 @@ Engine = Annotated[
     Literal["processes", "ray"], typer.Option("--engine", help="Of this machine, or a Ray cluster.")
 ]
 Address = Annotated[
-    str | None, typer.Option("--address", help="Of the Ray cluster, as in auto or HOST:6379; default: this machine.")
+    str | None,
+    typer.Option("--address", help="Of the Ray cluster, as in auto or HOST:6379; default: this machine."),
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")]
 

@@ -97,7 +97,7 @@ def test_filter_counts_every_sample_of_broken_shards_and_what_it_keeps_can_be_re
     seen = sum(len(salvage_tar(path).entries) for path in shards.glob("*.tar"))
     assert found["samples"] == seen == found["kept"] + sum(found["reasons"].values())
     assert 0.2 * seen < found["kept"] < 0.8 * seen
-    assert len(found["reasons"]) > 8
+    assert len(found["reasons"]) > 5
     for path in shards.glob("*.tar"):
         stats = json.loads((out / f"{path.stem}_stats.json").read_text())
         assert (

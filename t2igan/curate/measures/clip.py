@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from t2igan.clip_scorer import build_scorer
-from t2igan.curate.clip_choice import clip_name
+from t2igan.curate.config import clip_name
 from t2igan.errors import UsageError
 from t2igan.metrics.config import ScorerConfig
 

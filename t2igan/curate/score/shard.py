@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from t2igan.curate.config import Rules, ScoreConfig, score_columns
+from t2igan.curate.freshness import is_newer
 from t2igan.curate.measures.carried import info, sources
 from t2igan.curate.measures.language import detect
 from t2igan.curate.rules import cheap
@@ -92,6 +93,9 @@ class ShardScorer:
         except DataError:
             return None
         is_same = table.source.bytes == task.shard.folder.size(task.shard.name)
+        if is_same and is_newer(task.shard, task.tables, task.name):  # copied, or written anew
+            with task.shard.folder.fetched(task.shard.name) as path:
+                is_same = _sha256(path) == table.source.sha256
         return table if is_same and set(FACTS) <= set(table.columns.column_names) else None
 
     def _pending(self, table: ScoreTable) -> np.ndarray:

@@ -18,8 +18,12 @@ from t2igan.clip_scorer import load_scorer
 from t2igan.curate.config import Rules, ScoreConfig
 from t2igan.curate.engine import Workers
 from t2igan.curate.filtering import filter_shards
+from t2igan.curate.score_set import open_scores
 from t2igan.curate.scoring import score_shards
+from t2igan.curate.select import select
+from t2igan.curate.selection import write_selection
 from t2igan.curate.table import read_table
+from t2igan.curate.writing import write_selected
 from t2igan.data.config import ShapesConfig
 from t2igan.data.pixels import open_picture
 from t2igan.data.shapes_shards import write_shapes
@@ -261,3 +265,32 @@ def test_from_and_to_another_file_system_gives_the_same_shards(shapes: Path, tmp
     tars = {path.name: path.read_bytes() for path in (tmp_path / "local").glob("*.tar")}
     assert {path.name: path.read_bytes() for path in (tmp_path / "remote").glob("*.tar")} == tars
     assert (tmp_path / "remote" / ".t2igan" / "selection" / "keep.npy").is_file()
+
+
+def test_a_selection_is_written_as_filter_writes_it(shapes: Path, tmp_path: Path):
+    run(shapes, tmp_path / "filtered", caption_words=(1, 9), dedup=("exact",))
+    tables = open_scores(str(shapes), str(tmp_path / "filtered.scores"))
+    kept = select(tables.load, list(tables.shards), Rules(caption_words=(1, 9), dedup=("exact",)))
+    write_selection(kept, tmp_path / "kept", tables.load)
+    found = write_selected(str(shapes), str(tmp_path / "written"), selection=tmp_path / "kept",
+                           scores=str(tmp_path / "filtered.scores"), workers=ONE, is_quiet=True)  # fmt: skip
+    assert found["kept"] == kept.kept > 0
+    tars = {path.name: path.read_bytes() for path in (tmp_path / "filtered").glob("*.tar")}
+    assert {path.name: path.read_bytes() for path in (tmp_path / "written").glob("*.tar")} == tars
+
+
+def test_a_shard_that_cannot_be_read_leaves_the_others_and_is_named_at_the_end(shapes: Path, tmp_path: Path):
+    for path in shapes.glob("*.tar"):
+        (tmp_path / "in").mkdir(exist_ok=True)
+        (tmp_path / "in" / path.name).write_bytes(path.read_bytes())
+    (tmp_path / "out.scores").mkdir()
+    (tmp_path / "out.scores" / "00001.scores.parquet").mkdir()  # so that its table cannot be written
+    with pytest.raises(
+        DataError, match=r"(?s)1 of 3 shards could not be filtered; the others are done.*00001\.tar"
+    ):
+        run(tmp_path / "in", tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.tar")) == ["00000.tar", "00002.tar"]
+    about = json.loads((tmp_path / "out" / ".t2igan" / "dataset.json").read_text())
+    assert (about["is_complete"], list(about["failed"])) == (False, [str(tmp_path / "in" / "00001.tar")])
+    (tmp_path / "out.scores" / "00001.scores.parquet").rmdir()
+    assert run(tmp_path / "in", tmp_path / "out")["samples"] == 50
