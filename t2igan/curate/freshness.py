@@ -11,3 +11,9 @@ def is_newer(shard: Shard, out: Folder, name: str) -> bool:
         return False
     made_of, made = shard.folder.path / shard.name, out.path / name
     return made_of.stat().st_mtime_ns >= made.stat().st_mtime_ns
+
+
+def touch(out: Folder, name: str) -> None:
+    """Make a local file the newer one, once it was found to be of its shard as it is now."""
+    if out.path is not None:
+        (out.path / name).touch()

@@ -70,6 +70,10 @@ def _check(shard: Path, fingerprint: str) -> Layout:
         raise DataError(f"{path}: is of conditioner {made_by}, not of {fingerprint}. {_again(path)}")
     if size != str(shard.stat().st_size):
         raise DataError(f"{path}: was made from another {shard.name}, of {size} bytes. {_again(path)}")
+    if shard.stat().st_mtime_ns > path.stat().st_mtime_ns:
+        raise DataError(
+            f"{path}: is older than {shard.name}, whose captions may have changed. Run `t2igan data embed` again."
+        )
     dtypes = {name: at.dtype for name, at in layout.tensors.items() if name in DTYPES}
     if dtypes != DTYPES or [len(layout.tensors[name].shape) for name in DTYPES] != [2, 1]:
         raise DataError(f"{path}: does not hold {EMBED} of float16 and {OFFSETS} of int64. {_again(path)}")

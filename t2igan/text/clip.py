@@ -29,6 +29,7 @@ class ClipText:
         self.config = self.carrying = config
         pretrained = None if carried else config.pretrained  # a tower that was trained on needs no download
         gelu = weights.quick_gelu_of(config.model, config.pretrained, config.quick_gelu)
+        self._is_quick = gelu
         model = weights.open_clip_model(config.model, pretrained=pretrained, quick_gelu=gelu)
         model.visual = None  # the image tower is most of the memory, and nobody asks it here
         if carried:
@@ -42,7 +43,8 @@ class ClipText:
     @cached_property
     def fingerprint(self) -> str:
         """Which model and weights; hashing them takes a second, and training never asks."""
-        return f"clip_text-{self.config.model}-{checkpoint.fingerprint(self._model.state_dict())}"
+        gelu = "-quickgelu" if self._is_quick else ""  # the same weights give other embeddings
+        return f"clip_text-{self.config.model}{gelu}-{checkpoint.fingerprint(self._model.state_dict())}"
 
     @torch.no_grad()
     def __call__(self, captions: Sequence[str]) -> Condition:

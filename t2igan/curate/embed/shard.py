@@ -19,7 +19,7 @@ from t2igan.curate.embed.sidecar import (
     write_sidecar,
 )
 from t2igan.curate.embed.texts import Captions, hash_texts, read_texts
-from t2igan.curate.freshness import is_newer
+from t2igan.curate.freshness import is_newer, touch
 from t2igan.curate.storage import Folder, Shard
 from t2igan.data.sidecar import EMBED, OFFSETS
 from t2igan.errors import DataError, UsageError
@@ -121,8 +121,10 @@ class ShardEmbedder:
             layout = read_front(task.out, name)
             if why_unfit(layout, task.stem, name, task.shard.folder.size(task.shard.name)):
                 return None
-            if is_newer(task.shard, task.out, name) and not _has_same_texts(task.shard, layout):
-                return None
+            if is_newer(task.shard, task.out, name):
+                if not _has_same_texts(task.shard, layout):
+                    return None
+                touch(task.out, name)
             found = _summary(layout.strings, is_new=False)
         except (DataError, KeyError, ValueError):
             return None

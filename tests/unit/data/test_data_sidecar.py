@@ -3,6 +3,7 @@
 import io
 import itertools
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -208,3 +209,10 @@ def test_rows_that_do_not_belong_to_the_samples_are_an_error(folder):
 def test_a_fingerprint_with_a_path_in_it_stays_beside_the_shard():
     path = sidecar_path(Path("x/00000.tar"), "clip_text-hf-hub:timm/ViT-B-16-abc")
     assert path == Path("x/00000.text-clip_text-hf-hub_timm_ViT-B-16-abc.safetensors")
+
+
+def test_embeddings_that_are_older_than_their_shard_are_left_alone(folder):
+    shards = find_shards(str(folder))
+    assert why_not(shards, FINGERPRINT) == ""
+    os.utime(shards[1], ns=(2**62, 2**62))
+    assert "is older than 00001.tar" in why_not(shards, FINGERPRINT)
