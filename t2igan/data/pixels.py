@@ -43,8 +43,13 @@ def read_header(file: IO[bytes], *, max_pixels: int) -> Image.Image:
     return picture
 
 
-def open_picture(data: bytes, *, max_pixels: int) -> Image.Image:
+def open_picture(data: bytes, *, max_pixels: int, is_small: bool = False) -> Image.Image:
     """Open and fully decode JPEG, PNG or WebP bytes; of an animation, the first frame.
+
+    Args:
+        data: the file.
+        max_pixels: largest number of pixels that is decoded.
+        is_small: JPEGs at an eighth of their size, in half the time: all bytes are read, but few pixels made.
 
     Raises:
         BadSampleError: if the header promises more than `max_pixels` pixels (nothing is decoded then), or the bytes
@@ -52,6 +57,8 @@ def open_picture(data: bytes, *, max_pixels: int) -> Image.Image:
     """
     picture = read_header(io.BytesIO(data), max_pixels=max_pixels)
     try:
+        if is_small:
+            picture.draft(None, (1, 1))
         picture.load()
     except Exception as error:  # the same
         raise BadSampleError("does not decode", str(error)) from error

@@ -106,6 +106,11 @@ def _labels(fields: dict[str, Any]) -> tuple[int, ...]:
     return tuple(labels)
 
 
+def printable(text: str) -> str:
+    """Text that any log takes: bytes of file names that are no UTF-8 are written as escapes."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 class Tally:
     """Counts samples read and skipped; logs the first of every reason, then every thousandth."""
 
@@ -119,7 +124,7 @@ class Tally:
         if self.bad[problem.reason] % LOG_EVERY == 1:
             log.warning(
                 "%s: skipped: %s (%s). Number %d of its kind; the next %d are only counted.",
-                where, problem.reason, problem.detail, self.bad[problem.reason], LOG_EVERY - 1,
+                printable(where), problem.reason, printable(problem.detail), self.bad[problem.reason], LOG_EVERY - 1,
             )  # fmt: skip
 
     def check(self, source: str, *, total: int, max_bad_fraction: float) -> None:

@@ -38,8 +38,9 @@ def decode(
     has_thumbnail: bool,
 ) -> Decoded:
     """Decode one image as far as it is needed; an image that cannot be is a problem, not an error."""
+    is_checked_only = prepare is None and not has_thumbnail
     try:
-        picture = to_rgb(open_picture(image, max_pixels=max_pixels))
+        picture = to_rgb(open_picture(image, max_pixels=max_pixels, is_small=is_checked_only))
     except BadSampleError as problem:
         return Decoded(row, caption, problem.reason)
     small = thumbnail(picture) if has_thumbnail else None

@@ -3,6 +3,7 @@
 import gzip
 import io
 import json
+import os
 import struct
 import tarfile
 import zlib
@@ -14,7 +15,7 @@ from PIL import Image
 
 from t2igan.data.config import ShardsConfig
 from t2igan.data.pixels import BadSampleError, center_crop, open_picture, to_rgb
-from t2igan.data.samples import decode
+from t2igan.data.samples import Tally, decode
 from t2igan.data.shard_stream import ShardsStream
 from t2igan.data.tars import index_tar
 from t2igan.errors import DataError
@@ -331,3 +332,20 @@ def test_a_member_that_claims_more_bytes_than_the_file_has_is_an_error(tmp_path)
     path.write_bytes(info.tobuf() + bytes(10240))
     with pytest.raises(DataError, match=r"a\.tar"):
         index_tar(path)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_a_small_decoding_finds_the_same_faults_as_a_whole_one(mode: str):
+    rng = np.random.default_rng(0)
+    pixels = Image.fromarray(rng.integers(0, 256, (64, 96, 3), dtype=np.uint8)).convert(mode)
+    data = encoded(pixels, "JPEG", quality=90)
+    assert min(to_rgb(open_picture(data, max_pixels=10**6, is_small=True)).size) <= 8
+    for end in range(300, len(data), 97):
+        for is_small in (False, True):
+            with pytest.raises(BadSampleError, match=r"does not decode|not a JPEG"):
+                open_picture(data[:end], max_pixels=10**6, is_small=is_small)
+
+
+def test_a_name_that_is_no_utf_8_is_logged_as_text_that_is(caplog: pytest.LogCaptureFixture):
+    Tally().skip(os.fsdecode(b"a\x9f.png"), BadSampleError("no caption", os.fsdecode(b"\xff")))
+    assert r"a\udc9f.png: skipped: no caption (\udcff)" in caplog.text.encode().decode()
