@@ -137,7 +137,7 @@ def filter_(
     from t2igan.curate.filtering import filter_shards
 
     heads = heads_from(aesthetic_weights, chosen.rules.aesthetic or "v2", watermark_weights, nsfw_weights)
-    rules, clip = _with_clip(chosen.rules, needs_one=bool(heads), weights=clip_weights, quick_gelu=quick_gelu)
+    rules, clip = _with_clip(chosen, needs_one=bool(heads), weights=clip_weights, quick_gelu=quick_gelu)
     from t2igan.curate.config import ScoreConfig
 
     config = ScoreConfig(
@@ -198,14 +198,15 @@ def write(
 
 
 def _with_clip(
-    rules: Any, *, needs_one: bool, weights: str | None, quick_gelu: bool | None
+    chosen: Chosen, *, needs_one: bool, weights: str | None, quick_gelu: bool | None
 ) -> tuple[Any, Any]:
     """The rules, naming their CLIP as its column does, and that CLIP; None if nothing asks for one."""
     from t2igan.curate.clip_choice import parse_clip
     from t2igan.curate.config import clip_name
 
+    rules = chosen.rules
     is_judged = rules.min_clip is not None or rules.clip_top is not None
     if not is_judged and not needs_one:
         return rules, None
-    clip = parse_clip(rules.clip or DEFAULT_CLIP, weights=weights, quick_gelu=quick_gelu)
+    clip = parse_clip(chosen.clip or rules.clip or DEFAULT_CLIP, weights=weights, quick_gelu=quick_gelu)
     return (rules.model_copy(update={"clip": clip_name(clip)}) if is_judged else rules), clip

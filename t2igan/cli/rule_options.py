@@ -24,6 +24,7 @@ class Chosen:
 
     rules: Rules
     preset: str | None
+    clip: str | None = None  # as it was given; rules.clip is the name of its column
 
 
 def _option(kind: Any, help_: str, *, metavar: str | None = None) -> tuple[Any, Any]:
@@ -133,8 +134,18 @@ def choose(options: Mapping[str, Any]) -> Chosen:
     }
     if options["drop_unknown_language"]:
         given["keep_unknown_language"] = False
+    if options["clip"]:
+        given["clip"] = _column(options["clip"])
     left_out = _left_out(options["without"], preset, given)
-    return Chosen(combine(preset, left_out | given), preset)
+    return Chosen(combine(preset, left_out | given), preset, options["clip"])
+
+
+def _column(clip: str) -> str:
+    """The name under which the scores of a checkpoint are kept; of other CLIPs, what was given."""
+    from t2igan.curate.config import clip_name
+    from t2igan.metrics.config import SmallClipFeaturesConfig
+
+    return clip_name(SmallClipFeaturesConfig(checkpoint=clip)) if clip.endswith(".safetensors") else clip
 
 
 def _left_out(without: str | None, preset: str | None, given: Mapping[str, Any]) -> dict[str, None]:

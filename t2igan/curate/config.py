@@ -13,6 +13,7 @@ from t2igan.metrics.config import ClipFeaturesConfig, ScorerConfig
 Share = Annotated[float, Field(ge=0, le=1)]
 Duplicates = Literal["exact", "phash", "caption"]
 EMBEDDED = "embedded:"
+SNAPSHOTS = "snapshots"  # folder of a run in which its networks lie
 FILES = (".json", ".pt", ".pth", ".bin", ".safetensors")
 MAX_PIXELS = 178_956_970  # Pillow's own limit
 
@@ -93,10 +94,13 @@ class Rules(Config):
 
 
 def clip_name(clip: ScorerConfig) -> str:
-    """The name under which a CLIP's cosines are kept, as in `clip:ViT-L-14/openai`."""
+    """The name under which a CLIP's cosines are kept, as in `clip:ViT-L-14/openai`; of a run's network, RUN-KIMG."""
     if isinstance(clip, ClipFeaturesConfig):
         return f"{_stem(clip.model)}/{_stem(clip.pretrained or 'random')}"
-    return clip.checkpoint if clip.checkpoint.startswith(EMBEDDED) else _stem(clip.checkpoint)
+    if clip.checkpoint.startswith(EMBEDDED):
+        return clip.checkpoint
+    path = PurePath(clip.checkpoint)
+    return f"{path.parent.parent.name}-{path.stem}" if path.parent.name == SNAPSHOTS else path.stem
 
 
 def _stem(name: str) -> str:
