@@ -29,6 +29,8 @@ class Progress:
     ) -> None:
         if not self._is_quiet and self._done:
             self._show(end="\n")
+        if not self._is_quiet and kind is KeyboardInterrupt:
+            sys.stderr.write(f"{self._verb}: interrupted; the same command goes on from here\n")
 
     def add(self, samples: int) -> None:
         """Count one shard."""

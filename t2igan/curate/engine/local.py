@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import multiprocessing as mp
 import os
@@ -63,9 +64,12 @@ def _until_a_worker_dies(
     """Empty the queue; if a worker dies, stop and return what was in work."""
     context = mp.get_context("spawn")
     running: dict[Future[Any], Any] = {}
-    with ProcessPoolExecutor(
-        count, context, initializer=_begin, initargs=(make, context.Value("i", 0))
-    ) as pool:
+    with (
+        ProcessPoolExecutor(
+            count, context, initializer=_begin, initargs=(make, context.Value("i", 0))
+        ) as pool,
+        _killed_if_stopped(),
+    ):
         while queue or running:
             _submit(pool, queue, running, count)
             done, _ = wait(running, return_when=FIRST_COMPLETED)
@@ -85,16 +89,39 @@ def _submit(
     """Give every idle worker a task."""
     while queue and len(running) < count:
         try:
-            running[pool.submit(_work, queue[0])] = queue[0]
+            with _without_sigint():
+                running[pool.submit(_work, queue[0])] = queue[0]
         except BrokenProcessPool:
             return  # what runs says so itself
         queue.popleft()
 
 
+@contextlib.contextmanager
+def _killed_if_stopped() -> Iterator[None]:
+    """If the block is left by an error, Ctrl-C or an end of interest, its workers go at once: a shard may take hours."""
+    others = set(mp.active_children())
+    try:
+        yield
+    except BaseException:
+        for process in set(mp.active_children()) - others:
+            process.kill()
+        raise
+
+
+@contextlib.contextmanager
+def _without_sigint() -> Iterator[None]:
+    """Processes that begin in the block never see Ctrl-C, which a terminal sends to all; this one does after it."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _begin(make: Make, numbers: Any) -> None:
     """What a worker process does first."""
     global _do
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal sends it to all; the parent stops them
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends them
     threading.Thread(target=_end_with_parent, daemon=True).start()
     with numbers.get_lock():
         number = numbers.value
