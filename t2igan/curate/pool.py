@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import numpy as np
+import pyarrow as pa
 
 from t2igan.curate.duplicates import RECORD
 from t2igan.curate.keep_list import uid_pairs
 from t2igan.curate.rules import KEPT, measure
-from t2igan.curate.table import Origin, ScoreTable
+from t2igan.curate.table import Origin, ScoreTable, type_of
 from t2igan.errors import DataError
 
 Load = Callable[[str, Sequence[str] | None], ScoreTable]  # shard, columns (None = all) -> table
@@ -23,15 +24,21 @@ class Pool:
         shards: names, sorted.
         reasons: that rules may give.
         rank_by: column of scores that ranks duplicates; None = there is none.
+        model: the table that the others should be like.
     """
 
     def __init__(
-        self, load: Load, shards: Sequence[str], reasons: Sequence[str], rank_by: str | None
+        self,
+        load: Load,
+        shards: Sequence[str],
+        reasons: Sequence[str],
+        rank_by: str | None,
+        model: ScoreTable,
     ) -> None:
         self.shards = list(shards)
         self.names = [KEPT, *reasons]  # code -> reason
         self.codes: dict[str, np.ndarray] = {}  # shard -> uint16 [rows]
-        self._load, self._rank_by = load, rank_by
+        self._load, self._rank_by, self._model = load, rank_by, model
         self._number = {name: code for code, name in enumerate(self.names)}
 
     @property
@@ -47,15 +54,23 @@ class Pool:
         """
         shard, wanted = self.shards[number], sorted(set(columns))
         table = self._load(shard, wanted)
-        missing = sorted(set(wanted) - set(table.columns.column_names))
-        if missing:
-            raise DataError(f"{table.source.name}: its scores lack {', '.join(missing)}, which those of {self.shards[0]} have. "
-                            "Score it again, with the options of the others.")  # fmt: skip
+        missing = [name for name in wanted if name not in table.columns.column_names]
+        lost = [name for name in missing if len(table) and not self._may_lack(name)]
+        if lost:
+            raise DataError(f"{table.source.name}: its scores lack {', '.join(lost)}, which those of {self._model.source.name} "
+                            "have. Score it again, with the options of the others.")  # fmt: skip
+        for name in missing:
+            table.columns = table.columns.append_column(name, pa.nulls(len(table), type_of(name)))
         if shard in self.codes and len(table) != len(self.codes[shard]):
             raise DataError(
                 f"{table.source.name}: its scores changed while they were read. Select once they are complete."
             )
         return table
+
+    def _may_lack(self, column: str) -> bool:
+        """Whether the data brought the column along: where it did not, the scores are not known."""
+        origin = self._model.origins.get(column)
+        return origin is not None and not origin.source.endswith("computed")
 
     def start(self, number: int, problems: np.ndarray) -> None:
         """Enter a shard: its samples without a problem are in."""

@@ -177,6 +177,8 @@ def measure(table: ScoreTable, name: str) -> np.ndarray:
 
 
 def _numbers(table: ScoreTable, column: str) -> np.ndarray:
+    if column not in table.columns.column_names:  # none of its samples carries this score
+        return np.full(len(table), np.nan, np.float32)
     found = table.columns[column]
     kind = np.float32 if pa.types.is_float32(found.type) else np.float64
     return (

@@ -50,9 +50,8 @@ def select(load: Load, shards: Sequence[str], rules: Rules, *, preset: str | Non
         raise DataError("there is nothing to select from. Run `t2igan data score` first.")
     if len(set(shards)) < len(shards):
         raise UsageError("a shard is given twice: name each once.")
-    first = load(min(shards), None)
-    columns = score_columns(first, rules)
-    pool = Pool(load, sorted(shards), active_reasons(rules, columns), _rank_column(first, rules))
+    model, columns = _model(load, sorted(shards), rules)
+    pool = Pool(load, sorted(shards), active_reasons(rules, columns), _rank_column(model, rules), model)
     found = Selection(rules, preset, pool.names, pool.codes, columns=columns)
     margins = _judge_rows(pool, found)
     if rules.clip_top is not None:
@@ -60,6 +59,19 @@ def select(load: Load, shards: Sequence[str], rules: Rules, *, preset: str | Non
     _drop_duplicates(pool, rules)
     found.margins = margins.of(found.kept)
     return found
+
+
+def _model(load: Load, shards: Sequence[str], rules: Rules) -> tuple[ScoreTable, dict[str, str]]:
+    """The first table that has what the rules look at, and those columns; a shard may be empty or carry no scores."""
+    problem = None
+    for shard in shards:
+        table = load(shard, None)
+        try:
+            return table, score_columns(table, rules)
+        except DataError as error:
+            problem = problem or error
+    assert problem is not None
+    raise problem
 
 
 def _rank_column(table: ScoreTable, rules: Rules) -> str | None:
