@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 MODEL_FREE = {"language": Origin("language", "py3langid"), "phash": Origin("phash", "64-bit DCT")}
 
+HASHED = 512  # thumbnails at once
+
 
 class Image(NamedTuple):
     """One image to be decoded."""
@@ -85,18 +87,23 @@ class Measuring:
             self.columns["decoded"][found.row] = True
             self.columns["problem"][found.row] = found.problem
             if found.thumbnail is not None:
-                small.append(found)
+                small.append(replace(found, prepared=None))  # a hundred times as large
             if found.prepared is not None:
                 waiting.append(found)
             if len(waiting) == self.config.batch:
                 self._show(waiting)
                 waiting = []
+            if len(small) == HASHED:
+                self._hash(small)
+                small = []
         self._show(waiting)
-        if small:
-            hashes = hash_thumbnails(
-                np.stack([found.thumbnail for found in small if found.thumbnail is not None])
-            )
-            self._fill("phash", small, hashes)
+        self._hash(small)
+
+    def _hash(self, small: list[Decoded]) -> None:
+        """Turn thumbnails into perceptual hashes."""
+        thumbnails = [found.thumbnail for found in small if found.thumbnail is not None]
+        if thumbnails:
+            self._fill("phash", small, hash_thumbnails(np.stack(thumbnails)))
 
     def _show(self, waiting: list[Decoded]) -> None:
         """Run the networks on one batch."""

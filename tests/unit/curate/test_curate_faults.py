@@ -5,20 +5,35 @@ from __future__ import annotations
 import multiprocessing as mp
 import signal
 import time
+import weakref
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
+import numpy as np
 import pyarrow as pa
 import pytest
+import torch
+from PIL import Image
 from score_tables import table_of
 
-from t2igan.curate.config import Rules
+from t2igan.curate.config import Rules, ScoreConfig
 from t2igan.curate.engine import Workers, run_tasks
+from t2igan.curate.score.measuring import Measuring
+from t2igan.curate.scoring import score_shards
 from t2igan.curate.select import select
-from t2igan.curate.table import Origin, ScoreTable
+from t2igan.curate.table import Origin, ScoreTable, read_table
+from t2igan.data.config import ShapesConfig
+from t2igan.data.shapes_shards import write_shapes
+from t2igan.data.tars import salvage_tar
 from t2igan.errors import DataError
+from t2igan.metrics.config import SmallClipFeaturesConfig
+
+if TYPE_CHECKING:
+    from t2igan.curate.score.networks import Networks
+
+CLIP = "clip:embedded:shapes_scorer"
 
 
 @dataclass(frozen=True)
@@ -79,3 +94,44 @@ def test_a_shard_that_is_empty_or_carries_no_scores_spoils_no_other():
 def pick(table: ScoreTable, columns: Sequence[str] | None) -> ScoreTable:
     names = [n for n in table.columns.column_names if columns is None or n in columns]
     return ScoreTable(table.source, table.columns.select(names), table.origins)
+
+
+class Watched:
+    """In place of networks: knows how many prepared pictures there are at once."""
+
+    def __init__(self) -> None:
+        self.alive: weakref.WeakSet[Any] = weakref.WeakSet()
+        self.most = 0
+
+    def prepare(self, picture: Image.Image) -> Any:
+        prepared = torch.zeros(1)
+        self.alive.add(prepared)
+        return prepared
+
+    def measure(self, prepared: Sequence[Any], captions: Sequence[str]) -> dict[str, np.ndarray]:
+        self.most = max(self.most, len(self.alive))
+        return {CLIP: np.zeros(len(captions), np.float32)}
+
+    def names(self) -> dict[str, Origin]:
+        return {CLIP: Origin("clip", "embedded:shapes_scorer")}
+
+    origins = names
+
+
+def test_pictures_do_not_pile_up_where_they_are_hashed_as_well(tmp_path: Path):
+    path = write_shapes_tar(tmp_path, 60)
+    config = ScoreConfig(
+        clip=SmallClipFeaturesConfig(checkpoint="embedded:shapes_scorer"), phash=True, batch=4
+    )
+    score_shards(str(path), config=ScoreConfig(), workers=Workers(count=1), is_quiet=True)
+    table = read_table(path.with_suffix(".scores.parquet"), "")
+    watched = Watched()
+    measuring = Measuring(table, config, cast("Networks", watched), threads=1)
+    found = measuring.run(path, salvage_tar(path), range(60)).columns
+    assert (found[CLIP].null_count, found["phash"].null_count) == (0, 0)
+    assert watched.most <= 2 * config.batch
+
+
+def write_shapes_tar(folder: Path, count: int) -> Path:
+    write_shapes(folder / "in", n=count, resolution=32, seed=1, config=ShapesConfig(), per_shard=count)
+    return folder / "in" / "00000.tar"
