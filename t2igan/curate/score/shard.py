@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from t2igan.curate.config import Rules, ScoreConfig, score_columns
-from t2igan.curate.freshness import is_newer
+from t2igan.curate.freshness import is_of, sha256_of
 from t2igan.curate.measures.carried import info, sources
 from t2igan.curate.measures.language import detect
 from t2igan.curate.rules import cheap
@@ -92,10 +91,7 @@ class ShardScorer:
             table = read_table(task.tables.read(task.name), task.tables.where(task.name))
         except DataError:
             return None
-        is_same = table.source.bytes == task.shard.folder.size(task.shard.name)
-        if is_same and is_newer(task.shard, task.tables, task.name):  # copied, or written anew
-            with task.shard.folder.fetched(task.shard.name) as path:
-                is_same = _sha256(path) == table.source.sha256
+        is_same = is_of(table.source, task.shard, task.tables, task.name)
         return table if is_same and set(FACTS) <= set(table.columns.column_names) else None
 
     def _pending(self, table: ScoreTable) -> np.ndarray:
@@ -127,7 +123,7 @@ class ShardScorer:
         }
         if self.config.language:
             columns["language"], origins["language"] = detect(captions), MODEL_FREE["language"]
-        source = Source(task.shard.name, path.stat().st_size, _sha256(path), salvage.damage)
+        source = Source(task.shard.name, path.stat().st_size, sha256_of(path), salvage.damage)
         return make_table(columns, source, origins)
 
 
@@ -158,8 +154,3 @@ def _columns(rows: list[Row], *, has_carried: bool) -> dict[str, list[Any]]:
 def _summary(table: ScoreTable, measured: int) -> Scored:
     problems = int((table.columns["problem"].to_numpy() != "").sum())
     return Scored(len(table), problems, measured, table.source.damage)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -49,13 +49,18 @@ def output_members(
     if not cleaned:
         raise DataError(f"{origin['source_key']}: has lost its caption since it was scored. Score again.")
     known = dict(fields) if isinstance(fields, dict) else {}
-    known |= {"key": key, "caption": cleaned[0], "captions": list(cleaned), **origin}
+    said = known.get("caption")
+    if (
+        not isinstance(said, str) or " ".join(said.split()) in raw
+    ):  # another text stays, as it stands nowhere else
+        known["caption"] = cleaned[0]
+    known |= {"key": key, "captions": list(cleaned), **origin}
     known |= {"caption_raw": list(raw)} if raw != cleaned and "caption_raw" not in known else {}
     known |= {"sha256": hashlib.sha256(image).hexdigest(), OURS: dict(scores)}
     return {
         suffix: image,
         "txt": _text(cleaned[0]),
-        "json": _json(known, own={OURS, "key", "caption", *origin}),
+        "json": _json(known, own=(OURS, "key", "captions", *origin)),
     }
 
 
@@ -64,15 +69,20 @@ def _text(caption: str) -> bytes:
     return caption.encode()[: MAX_BYTES["txt"]].decode("utf-8", "ignore").encode()
 
 
-def _json(fields: Mapping[str, Any], *, own: set[str]) -> bytes:
-    """All fields; only our own where no reader would take so many."""
-    text = json.dumps(fields, ensure_ascii=False, sort_keys=True).encode("utf-8", "surrogatepass")
-    if len(text) <= MAX_BYTES["json"]:
-        return text
-    few = {name: value for name, value in fields.items() if name in own} | {
-        "caption": _text(fields["caption"]).decode()
-    }
-    return json.dumps(few, ensure_ascii=False, sort_keys=True).encode("utf-8", "surrogatepass")
+def _json(fields: Mapping[str, Any], *, own: tuple[str, ...]) -> bytes:
+    """All fields; where no reader would take so many, those that matter least go first: raw captions, then foreign ones."""
+    without_raw = {name: value for name, value in fields.items() if name != "caption_raw"}
+    ours = {name: fields[name] for name in own}
+    first = ours | {"captions": [_text(fields["captions"][0]).decode()]}
+    for some in (fields, without_raw, ours):
+        text = _encoded(some)
+        if len(text) <= MAX_BYTES["json"]:
+            return text
+    return _encoded(first)
+
+
+def _encoded(fields: Mapping[str, Any]) -> bytes:
+    return json.dumps(fields, ensure_ascii=False, sort_keys=True).encode("utf-8", "surrogatepass")
 
 
 class Keys:
@@ -83,6 +93,7 @@ class Keys:
 
     def next(self, uid: str) -> str:
         """The key of the next sample with this uid."""
-        number = self._seen.get(uid, 0)
-        self._seen[uid] = number + 1
-        return f"{uid[:KEY_LENGTH]}-{number}" if number else uid[:KEY_LENGTH]
+        key = uid[:KEY_LENGTH]  # uids that were only numbered begin alike
+        number = self._seen.get(key, 0)
+        self._seen[key] = number + 1
+        return f"{key}-{number}" if number else key

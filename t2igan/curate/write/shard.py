@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from t2igan import __version__
+from t2igan.curate.freshness import is_of
 from t2igan.curate.score.task import ScoreTask
 from t2igan.curate.storage import Folder
 from t2igan.curate.table import FACTS, ScoreTable, read_table
@@ -59,11 +60,14 @@ def write_shard(task: WriteTask) -> dict[str, Any]:
     """
     reasons = [task.names[code] for code in task.codes]
     selection = hashlib.sha256("\n".join(reasons).encode()).hexdigest()
-    done = _done(task, selection)
+    table = read_table(task.scored.tables.read(task.scored.name), task.scored.tables.where(task.scored.name))
+    scored = task.scored
+    if not is_of(table.source, scored.shard, scored.tables, scored.name):
+        raise DataError(f"{task}: has changed since it was scored. Score and select again.")
+    done = _done(task, selection, table)
     if done is not None:
         return done
     task.out.remove(f"{task.stem}{STATS}")
-    table = read_table(task.scored.tables.read(task.scored.name), task.scored.tables.where(task.scored.name))
     if len(table) != len(reasons):
         raise DataError(
             f"{task}: {len(table)} samples in its score table, {len(reasons)} in the selection. Select again."
@@ -81,6 +85,7 @@ def write_shard(task: WriteTask) -> dict[str, Any]:
         "reasons": dict(sorted(dropped.items())),
         "members_left_out": dict(sorted(left_out.items())),
         "input": asdict(table.source),
+        "scores": _scores(table),
         "output": written,
         "settings": task.settings,
         "selection": selection,
@@ -90,19 +95,28 @@ def write_shard(task: WriteTask) -> dict[str, Any]:
     return stats
 
 
-def _done(task: WriteTask, selection: str) -> dict[str, Any] | None:
-    """The statistics of an earlier run, if its work is what is asked for now."""
+def _done(task: WriteTask, selection: str, table: ScoreTable) -> dict[str, Any] | None:
+    """The statistics of an earlier run, if its work is what is asked for now, of the same input."""
     if not task.out.has(f"{task.stem}{STATS}"):
         return None
     try:
         stats = json.loads(task.out.read(f"{task.stem}{STATS}"))
-        is_same = (stats["settings"], stats["selection"]) == (task.settings, selection)
+        made_of = (task.settings, selection, asdict(table.source))
+        is_same = (stats["settings"], stats["selection"], stats["input"]) == made_of
+        is_same = (
+            is_same and stats["scores"].items() <= _scores(table).items()
+        )  # what was added later may lack
         size = int(stats["output"]["bytes"])
-    except (ValueError, KeyError, TypeError):
+    except (DataError, ValueError, KeyError, TypeError, AttributeError):
         return None
     name = f"{task.stem}.tar"
     is_whole = not size or (task.out.has(name) and task.out.size(name) == size)
     return stats if is_same and is_whole else None
+
+
+def _scores(table: ScoreTable) -> dict[str, Any]:
+    """The columns that go into every .json, and where they come from."""
+    return {name: asdict(origin) for name, origin in sorted(table.origins.items())}
 
 
 def _write_tar(task: WriteTask, table: ScoreTable, left_out: Counter[str]) -> dict[str, Any]:

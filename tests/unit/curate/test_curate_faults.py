@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import json
 import multiprocessing as mp
+import os
 import signal
+import tarfile
 import time
 import weakref
 from collections.abc import Generator, Sequence
@@ -20,13 +24,17 @@ from score_tables import table_of
 
 from t2igan.curate.config import Rules, ScoreConfig
 from t2igan.curate.engine import Workers, run_tasks
+from t2igan.curate.filtering import filter_shards
 from t2igan.curate.score.measuring import Measuring
+from t2igan.curate.score_set import open_scores
 from t2igan.curate.scoring import score_shards
 from t2igan.curate.select import select
+from t2igan.curate.selection import write_selection
 from t2igan.curate.table import Origin, ScoreTable, read_table
+from t2igan.curate.writing import write_selected
 from t2igan.data.config import ShapesConfig
 from t2igan.data.shapes_shards import write_shapes
-from t2igan.data.tars import salvage_tar
+from t2igan.data.tars import index_tar, read_members, salvage_tar
 from t2igan.errors import DataError
 from t2igan.metrics.config import SmallClipFeaturesConfig
 
@@ -135,3 +143,78 @@ def test_pictures_do_not_pile_up_where_they_are_hashed_as_well(tmp_path: Path):
 def write_shapes_tar(folder: Path, count: int) -> Path:
     write_shapes(folder / "in", n=count, resolution=32, seed=1, config=ShapesConfig(), per_shard=count)
     return folder / "in" / "00000.tar"
+
+
+def filtered(source: Path, out: Path, **settings: Any) -> dict[str, Any]:
+    """`data filter` without rules, in this process."""
+    config = settings.pop("config", ScoreConfig())
+    return filter_shards(str(source), str(out), rules=Rules(), config=config, workers=Workers(count=1), is_quiet=True,
+                         **settings)  # fmt: skip
+
+
+def write_pairs(path: Path, pairs: Sequence[tuple[bytes, dict[str, Any]]]) -> Path:
+    """A tar of samples 0, 1, ... with these images and .json."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w") as tar:
+        for number, (image, fields) in enumerate(pairs):
+            for suffix, data in (("png", image), ("json", json.dumps(fields).encode())):
+                info = tarfile.TarInfo(f"{number}.{suffix}")
+                info.size = len(data)
+                tar.addfile(info, io.BytesIO(data))
+    return path
+
+
+def png(colour: int) -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (40, 30), (colour, 90, 200)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def images(folder: Path) -> list[bytes]:
+    found = [
+        read_members(tar, entry) for tar in sorted(folder.glob("*.tar")) for entry in salvage_tar(tar).entries
+    ]
+    return [members["png"] for members in found]
+
+
+def test_a_shard_that_was_replaced_is_written_anew(tmp_path: Path):
+    source, scores = tmp_path / "in" / "0.tar", str(tmp_path / "scores")
+    for colour in (1, 2):  # tars come in steps of 10 kB: the second is as long as the first
+        write_pairs(source, [(png(colour), {"caption": "a box"})])
+        filtered(source.parent, tmp_path / "out", scores=scores)
+        assert images(tmp_path / "out") == [png(colour)]
+
+
+def test_a_selection_is_not_written_of_a_shard_that_changed_since_it_was_scored(tmp_path: Path):
+    source = write_pairs(tmp_path / "in" / "0.tar", [(png(1), {"caption": "a box"})])
+    score_shards(str(source), config=ScoreConfig(), workers=Workers(count=1), is_quiet=True)
+    tables = open_scores(str(source.parent))
+    write_selection(select(tables.load, list(tables.shards), Rules()), tmp_path / "kept", tables.load)
+    other = write_pairs(tmp_path / "other.tar", [(png(2), {"caption": "a cup"})])
+    os.utime(other, (1, 1))
+    other.replace(source)  # which keeps the time of its bytes
+    with pytest.raises(DataError, match="has changed since it was scored"):
+        write_selected(str(source.parent), str(tmp_path / "out"), selection=tmp_path / "kept", is_quiet=True,
+                       workers=Workers(count=1))  # fmt: skip
+
+
+def test_uids_that_are_only_numbered_give_keys_of_their_own(tmp_path: Path):
+    pairs = [(png(n), {"caption": "a box", "uid": f"{n:032x}"}) for n in range(3)]
+    write_pairs(tmp_path / "in" / "0.tar", pairs)
+    filtered(tmp_path / "in", tmp_path / "out")
+    keys = [entry.key for entry in index_tar(tmp_path / "out" / "0.tar")]
+    assert keys == ["0" * 24, "0" * 24 + "-1", "0" * 24 + "-2"]
+
+
+def test_no_caption_is_lost_in_writing(tmp_path: Path):
+    long = [
+        f"<b>caption</b> {n} " + "word " * 120 for n in range(1000)
+    ]  # 0.7 MB, and as much again uncleaned
+    fields = [{"caption": "of the page", "captions": ["a <i>box</i>", "a cup"]}, {"captions": long, "x": "y"}]
+    write_pairs(tmp_path / "in" / "0.tar", [(png(n), some) for n, some in enumerate(fields)])
+    filtered(tmp_path / "in", tmp_path / "out")
+    path = tmp_path / "out" / "0.tar"
+    first, second = [json.loads(read_members(path, entry)["json"]) for entry in index_tar(path)]
+    assert (first["caption"], first["captions"]) == ("of the page", ["a box", "a cup"])
+    assert first["caption_raw"] == ["a <i>box</i>", "a cup"]
+    assert (len(second["captions"]), second["x"]) == (1000, "y")
