@@ -61,7 +61,7 @@ def filter_shards(
         "scores": config.model_dump(mode="json", exclude_defaults=True),
     }
     target = Target(out, shards, made_with)
-    target.claim(overwrites=overwrites)
+    target.claim(scores=scores, overwrites=overwrites)
     scored, failures = run_scoring(score_tasks(shards, scores), config, rules, workers, is_quiet=is_quiet)
     if is_strict:
         refuse(failures, "could not be scored", len(shards))

@@ -59,6 +59,12 @@ class Folder:
         """Where a local folder lies; None for others."""
         return None if URL.match(self.url) else Path(self.url)
 
+    @property
+    def place(self) -> str:
+        """The same for every way to name one folder: links and relative paths are resolved."""
+        local = self.url.removeprefix("file://")
+        return self.url.rstrip("/") if URL.match(local) else str(Path(local).resolve())
+
     def where(self, name: str) -> str:
         """Path or URL of a file, for people."""
         return f"{self.url.rstrip('/')}/{name}"

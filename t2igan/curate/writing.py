@@ -54,7 +54,7 @@ def write_selected(
     target = Target(
         out, list(tables.shards.values()), {"made_by": "data write", "selection": chosen.summary()}
     )
-    target.claim(overwrites=overwrites)
+    target.claim(scores=scores, overwrites=overwrites)
     failures = target.write(chosen, tables, workers or Workers(), is_quiet=is_quiet)
     summary = target.finish(chosen, damaged={}, failures=failures)
     refuse(failures, "could not be written", len(tables.shards))
@@ -84,15 +84,22 @@ class Target:
             "input_made_by": [found for folder in inputs if (found := provenance(folder)) is not None],
         }
 
-    def claim(self, *, overwrites: bool) -> None:
+    def claim(self, *, scores: str | None, overwrites: bool) -> None:
         """Take the folder.
 
+        Args:
+            scores: folder of the input's score tables; None = beside its shards.
+            overwrites: also if it holds a data set with other settings.
+
         Raises:
-            UsageError: if it is the input.
+            UsageError: if it is the input, or the place of its score tables.
             DataError: if it holds anything else.
         """
-        if any(shard.folder.url.rstrip("/") == self.url.rstrip("/") for shard in self.shards):
+        if self.folder.place in {shard.folder.place for shard in self.shards}:
             raise UsageError(f"{self.url}: is the input as well. Choose another folder for the output.")
+        if scores is not None and self.folder.place == Folder(scores).place:
+            raise UsageError(f"--scores {scores}: is the folder of the output, whose shards have scores of their own. "
+                             "Choose another.")  # fmt: skip
         claim(self.folder, self.settings, overwrites=overwrites)
 
     def write(

@@ -89,16 +89,12 @@ def _folder(out: str, size: int) -> Folder:
 
 
 def _refuse_own_input(shards: Sequence[Shard], buckets: Sequence[Bucket]) -> None:
-    inputs = {_place(shard.folder) for shard in shards}
+    inputs = {shard.folder.place for shard in shards}
     for bucket in buckets:
-        if _place(bucket.folder) in inputs:
+        if bucket.folder.place in inputs:
             raise UsageError(
                 f"{bucket.folder.url}: is the input as well. Choose another folder for the output."
             )
-
-
-def _place(folder: Folder) -> str:
-    return folder.url.rstrip("/") if folder.path is None else str(folder.path.resolve())
 
 
 def _settings(shards: Sequence[Shard], size: int, max_pixels: int) -> dict[str, Any]:

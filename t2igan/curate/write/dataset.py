@@ -14,6 +14,7 @@ from t2igan.errors import DataError
 
 NAME = "dataset.json"
 INSIDE = ".t2igan"
+SHARD = (".tar", "_stats.json")  # what the files of a shard end in
 OURS = re.compile(r"[^/]+(\.tar|_stats\.json|\.scores\.parquet|\.text-[^/]+\.safetensors)|\.t2igan|\..*\.tmp")
 
 
@@ -28,18 +29,20 @@ def settings_hash(settings: Mapping[str, Any]) -> str:
 
 
 def claim(out: Folder, settings: Mapping[str, Any], *, overwrites: bool = False) -> None:
-    """Take a folder that is new, empty, or an earlier run's with the same settings.
+    """Take a folder that is new, without shards yet, or an earlier run's with the same settings.
 
     Raises:
         DataError: if it holds anything else, or a data set with other settings, naming what differs.
     """
-    earlier = _earlier(out)
-    foreign = sorted(name for name in out.names() if earlier is None or not OURS.fullmatch(name))
+    earlier, names = _earlier(out), out.names()
+    foreign = sorted(name for name in names if earlier is None or not OURS.fullmatch(name))
     if foreign:
         raise DataError(
             f"{out.url}: holds other files ({', '.join(foreign[:3])}). Choose a new or empty folder."
         )
-    if earlier is not None and earlier != json.loads(json.dumps(settings)) and not overwrites:
+    is_empty = not any(name.endswith(SHARD) for name in names)
+    is_other = earlier is not None and earlier != json.loads(json.dumps(settings))
+    if is_other and not is_empty and not overwrites:
         differs = "; ".join(_differences(earlier, settings))
         raise DataError(f"{out.url}: holds a data set made with other settings: {differs}. Choose another OUT, "
                         "or give --overwrite to make it anew.")  # fmt: skip
@@ -55,9 +58,7 @@ def record(
     inside(out).put(NAME, (json.dumps(content, indent=1) + "\n").encode())
 
 
-def remove_stale(
-    out: Folder, stems: Iterable[str], suffixes: tuple[str, ...] = (".tar", "_stats.json")
-) -> None:
+def remove_stale(out: Folder, stems: Iterable[str], suffixes: tuple[str, ...] = SHARD) -> None:
     """Remove shards that an earlier run with other settings left."""
     wanted = {f"{stem}{suffix}" for stem in stems for suffix in suffixes}
     for name in out.names():

@@ -35,7 +35,7 @@ from t2igan.curate.writing import write_selected
 from t2igan.data.config import ShapesConfig
 from t2igan.data.shapes_shards import write_shapes
 from t2igan.data.tars import index_tar, read_members, salvage_tar
-from t2igan.errors import DataError
+from t2igan.errors import DataError, UsageError
 from t2igan.metrics.config import SmallClipFeaturesConfig
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ def write_shapes_tar(folder: Path, count: int) -> Path:
     return folder / "in" / "00000.tar"
 
 
-def filtered(source: Path, out: Path, **settings: Any) -> dict[str, Any]:
+def filtered(source: Path, out: Path | str, **settings: Any) -> dict[str, Any]:
     """`data filter` without rules, in this process."""
     config = settings.pop("config", ScoreConfig())
     return filter_shards(str(source), str(out), rules=Rules(), config=config, workers=Workers(count=1), is_quiet=True,
@@ -218,3 +218,25 @@ def test_no_caption_is_lost_in_writing(tmp_path: Path):
     assert (first["caption"], first["captions"]) == ("of the page", ["a box", "a cup"])
     assert first["caption_raw"] == ["a <i>box</i>", "a cup"]
     assert (len(second["captions"]), second["x"]) == (1000, "y")
+
+
+def test_a_run_that_wrote_nothing_does_not_stand_in_the_way_of_one_with_other_settings(tmp_path: Path):
+    write_pairs(tmp_path / "in" / "0.tar", [(png(1), {"caption": "a box"})])
+    place = {"source": str(tmp_path / "in"), "out": str(tmp_path / "out"), "workers": Workers(count=1)}
+    with pytest.raises(DataError, match="no watermark column"):
+        filter_shards(**place, rules=Rules(max_watermark=0.5), config=ScoreConfig(), is_quiet=True)
+    assert filter_shards(**place, rules=Rules(), config=ScoreConfig(), is_quiet=True)["kept"] == 1
+    with pytest.raises(DataError, match="made with other settings"):
+        filter_shards(**place, rules=Rules(max_aspect=2), config=ScoreConfig(), is_quiet=True)
+
+
+def test_neither_the_input_nor_its_scores_are_the_output_by_whatever_name(tmp_path: Path):
+    write_pairs(tmp_path / "in" / "0.tar", [(png(1), {"caption": "a box"})])
+    filtered(tmp_path / "in", tmp_path / "set")
+    (tmp_path / "link").symlink_to("set")
+    for name in (f"{tmp_path}/link", f"{tmp_path}/in/../set", f"file://{tmp_path}/set"):
+        with pytest.raises(UsageError, match="is the input as well"):
+            filtered(tmp_path / "set", name, overwrites=True)
+    with pytest.raises(UsageError, match="is the folder of the output"):
+        filtered(tmp_path / "in", tmp_path / "out", scores=str(tmp_path / "out"))
+    assert images(tmp_path / "set") == [png(1)]
