@@ -45,7 +45,7 @@ def tree(folder: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("undisturbed")
-    write_shapes(folder / "in", n=240, resolution=32, seed=5, config=ShapesConfig(), per_shard=8)
+    write_shapes(folder / "in", n=160, resolution=32, seed=5, config=ShapesConfig(), per_shard=8)
     assert code_of(start(folder, command("--workers", "1"))) == 0, (folder / "output.txt").read_text()
     return folder
 
