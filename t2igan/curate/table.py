@@ -39,6 +39,10 @@ MEASURES = {"phash": pa.uint64(), "language": pa.string()}
 SCORES = ("clip:", "aesthetic:", "watermark", "nsfw")
 
 
+class NewerTableError(DataError):
+    """A table that only a newer t2igan can read; it may hold GPU-days of work."""
+
+
 @dataclass(frozen=True)
 class Origin:
     """Where the values of a measured column come from."""
@@ -66,6 +70,7 @@ class ScoreTable:
     source: Source
     columns: pa.Table
     origins: dict[str, Origin] = field(default_factory=dict)
+    made: dict[str, Any] = field(default_factory=dict)  # settings that the facts depend on, and of what place
 
     def __len__(self) -> int:
         return self.columns.num_rows
@@ -97,6 +102,7 @@ def to_bytes(table: ScoreTable) -> bytes:
         "t2igan": __version__,
         "input": asdict(table.source),
         "columns": {name: asdict(origin) for name, origin in sorted(table.origins.items())},
+        "made": table.made,
     }
     labelled = table.columns.replace_schema_metadata({META: json.dumps(about, sort_keys=True).encode()})
     buffer = io.BytesIO()
@@ -113,23 +119,22 @@ def read_table(data: bytes | Path, name: str, columns: Sequence[str] | None = No
         columns: None = all.
 
     Raises:
-        DataError: if it is no score table, or of a newer format.
+        DataError: if it is no score table; NewerTableError if it is of a newer format.
     """
     try:
         file = pq.ParquetFile(io.BytesIO(data) if isinstance(data, bytes) else data)
         about = json.loads((file.schema_arrow.metadata or {})[META])
-        wanted = (
-            file.schema_arrow.names
-            if columns is None
-            else [c for c in columns if c in file.schema_arrow.names]
-        )
-        version, source = int(about["format"]), Source(**about["input"])
+        if int(about["format"]) > FORMAT:
+            raise NewerTableError(
+                f"{name}: a score table of format {about['format']}, newer than this t2igan. Update t2igan."
+            )
+        names = file.schema_arrow.names
+        wanted = names if columns is None else [c for c in columns if c in names]
+        source, made = Source(**about["input"]), dict(about.get("made", {}))
         origins = {column: Origin(**origin) for column, origin in about["columns"].items()}
         found = file.read(columns=wanted).replace_schema_metadata(None)
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
             f"{name}: no score table ({error}). Remove it, and run `t2igan data score` again."
         ) from error
-    if version > FORMAT:
-        raise DataError(f"{name}: a score table of format {version}, newer than this t2igan. Update t2igan.")
-    return ScoreTable(source, found, origins)
+    return ScoreTable(source, found, origins, made)

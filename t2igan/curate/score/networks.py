@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from t2igan.curate.config import ScoreConfig, clip_name, head_column
 from t2igan.curate.measures.clip import ClipMeter
 from t2igan.curate.measures.heads import Head, load_head
 from t2igan.curate.table import Origin
+from t2igan.metrics.config import SmallClipFeaturesConfig
 
 
 class Networks:
@@ -34,6 +36,17 @@ class Networks:
     def _heads(self) -> dict[str, Head]:
         heads = self._config.heads
         return {head_column(h): load_head(h.weights, dim=self._clip.dim, kind=h.kind) for h in heads}
+
+    @cached_property
+    def of_files(self) -> dict[str, str]:
+        """Column -> fingerprint of the weights, where they are a file that is there: its name alone says little."""
+        config = self._config.clip
+        file = (
+            config.checkpoint if isinstance(config, SmallClipFeaturesConfig) else config and config.pretrained
+        )
+        clip = {f"clip:{self._name}": self._clip.weights} if file and Path(file).is_file() else {}
+        heads = [head for head in self._config.heads if Path(head.weights).is_file()]
+        return clip | {head_column(h): load_head(h.weights, kind=h.kind).weights for h in heads}
 
     def prepare(self, picture: Image.Image) -> Any:
         """An RGB picture -> CLIP's input; safe in several threads."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,20 +12,32 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from t2igan.curate.config import Rules, ScoreConfig, score_columns
-from t2igan.curate.freshness import is_of, sha256_of
+from t2igan.curate.freshness import sha256_of
 from t2igan.curate.measures.carried import info, sources
 from t2igan.curate.measures.language import detect
 from t2igan.curate.rules import cheap
+from t2igan.curate.score.earlier import take_over
 from t2igan.curate.score.facts import Row, facts_of, look_at, rows_beside
 from t2igan.curate.score.measuring import MODEL_FREE, Measuring
 from t2igan.curate.score.task import ScoreTask
 from t2igan.curate.storage import Shard
-from t2igan.curate.table import FACTS, Origin, ScoreTable, Source, make_table, read_table, to_bytes
+from t2igan.curate.table import (
+    FACTS,
+    NewerTableError,
+    Origin,
+    ScoreTable,
+    Source,
+    make_table,
+    read_table,
+    to_bytes,
+)
 from t2igan.data.tars import Salvage, salvage_tar
-from t2igan.errors import DataError
+from t2igan.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     from t2igan.curate.score.networks import Networks
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -70,29 +84,59 @@ class ShardScorer:
         Raises:
             DataError: if the shard cannot be read or the table cannot be written.
         """
-        table = self._known(task)
-        if table is not None and not self._pending(table).any():
-            return _summary(table, 0)
+        earlier = self._known(task)
+        is_current = earlier is not None and self._is_as_asked(earlier)
+        if earlier is not None and is_current and not self._pending(earlier).any():
+            return _summary(earlier, 0)
         with task.shard.folder.fetched(task.shard.name) as path:
             salvage = salvage_tar(path)
-            table = table or self._facts(path, salvage, task)
+            table = earlier if earlier is not None and is_current else self._facts(path, salvage, task)
+            if earlier is not None and not is_current:
+                table = take_over(table, earlier, has_carried=self.config.use_columns)
             pending = np.flatnonzero(self._pending(table)).tolist()
             table = Measuring(table, self.config, self.networks, threads=self.threads).run(
                 path, salvage, pending
             )
-        task.tables.put(task.name, to_bytes(table))
+        self._put(task, table)
         return _summary(table, len(pending))
 
+    def _put(self, task: ScoreTask, table: ScoreTable) -> None:
+        """Write a table; what another process has added to it meanwhile stays."""
+        latest = self._known(task)
+        if latest is not None:
+            table = take_over(table, latest, has_carried=self.config.use_columns)
+        table.made = self._asked() | {"place": task.place}
+        task.tables.put(task.name, to_bytes(table))
+
+    def _asked(self) -> dict[str, Any]:
+        """The settings that facts depend on."""
+        return {"max_pixels": self.config.max_pixels, "use_columns": self.config.use_columns}
+
+    def _is_as_asked(self, table: ScoreTable) -> bool:
+        return self._asked().items() <= table.made.items()
+
     def _known(self, task: ScoreTask) -> ScoreTable | None:
-        """An earlier table of the same shard, if it is whole."""
+        """An earlier table of the same shard, if it is whole.
+
+        Raises:
+            DataError: if it cannot be read, or only by a newer t2igan.
+            UsageError: if its scores are of other weights than those that are given.
+        """
         if not task.tables.has(task.name):
             return None
+        data, where = task.tables.read(task.name), task.tables.where(task.name)
         try:
-            table = read_table(task.tables.read(task.name), task.tables.where(task.name))
-        except DataError:
+            table = read_table(data, where)
+        except NewerTableError:
+            raise
+        except DataError as error:
+            log.warning("%s It is made anew.", error)
             return None
-        is_same = is_of(table.source, task.shard, task.tables, task.name)
-        return table if is_same and set(FACTS) <= set(table.columns.column_names) else None
+        if not task.is_described_by(table) or not set(FACTS) <= set(table.columns.column_names):
+            return None
+        if self.networks is not None:
+            _refuse_other_weights(table, self.networks.of_files, where)
+        return table
 
     def _pending(self, table: ScoreTable) -> np.ndarray:
         """Which samples lack a measure that they should have; bool [rows]."""
@@ -125,6 +169,21 @@ class ShardScorer:
             columns["language"], origins["language"] = detect(captions), MODEL_FREE["language"]
         source = Source(task.shard.name, path.stat().st_size, sha256_of(path), salvage.damage)
         return make_table(columns, source, origins)
+
+
+def _refuse_other_weights(table: ScoreTable, given: Mapping[str, str], where: str) -> None:
+    """Files of one name may hold several networks.
+
+    Raises:
+        UsageError: if a column was measured with another file than is given for it.
+    """
+    for column, weights in given.items():
+        known = table.origins[column].weights if column in table.origins else ""
+        if known and known != weights:
+            raise UsageError(
+                f"{where}: its {column} was measured with weights {known}, and the file that is given has {weights}. Keep the "
+                "scores of each in a folder of its own (--scores), or give the file another name."
+            )
 
 
 def _networks(config: ScoreConfig, worker: int) -> tuple[Networks, int]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 
+from t2igan.curate.freshness import is_of
 from t2igan.curate.storage import Folder, Shard
-from t2igan.curate.table import SUFFIX
+from t2igan.curate.table import SUFFIX, ScoreTable
 
 
 @dataclass(frozen=True)
@@ -18,6 +20,17 @@ class ScoreTask:
 
     def __str__(self) -> str:
         return self.shard.where
+
+    @property
+    def place(self) -> str:
+        """16 hex digits of where the shard lies: tables that lie elsewhere may be of another shard of this name."""
+        return hashlib.sha256(self.shard.folder.place.encode()).hexdigest()[:16]
+
+    def is_described_by(self, table: ScoreTable) -> bool:
+        """Whether a table that lies in the task's place is of the shard as it is now."""
+        is_beside = self.tables.place == self.shard.folder.place
+        is_sure = is_beside or table.made.get("place") == self.place
+        return is_of(table.source, self.shard, self.tables, self.name, is_sure=is_sure)
 
 
 def score_task(shard: Shard, scores: Folder | None) -> ScoreTask:

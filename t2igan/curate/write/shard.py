@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from t2igan import __version__
-from t2igan.curate.freshness import is_of
 from t2igan.curate.score.task import ScoreTask
 from t2igan.curate.storage import Folder
 from t2igan.curate.table import FACTS, ScoreTable, read_table
@@ -61,8 +60,7 @@ def write_shard(task: WriteTask) -> dict[str, Any]:
     reasons = [task.names[code] for code in task.codes]
     selection = hashlib.sha256("\n".join(reasons).encode()).hexdigest()
     table = read_table(task.scored.tables.read(task.scored.name), task.scored.tables.where(task.scored.name))
-    scored = task.scored
-    if not is_of(table.source, scored.shard, scored.tables, scored.name):
+    if not task.scored.is_described_by(table):
         raise DataError(f"{task}: has changed since it was scored. Score and select again.")
     done = _done(task, selection, table)
     if done is not None:

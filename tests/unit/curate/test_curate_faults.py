@@ -17,20 +17,25 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
 from score_tables import table_of
 
-from t2igan.curate.config import Rules, ScoreConfig
+from t2igan.clip_scorer import load_scorer
+from t2igan.curate.config import HeadConfig, Rules, ScoreConfig
 from t2igan.curate.engine import Workers, run_tasks
 from t2igan.curate.filtering import filter_shards
 from t2igan.curate.score.measuring import Measuring
+from t2igan.curate.score.shard import ShardScorer
+from t2igan.curate.score.task import score_task
 from t2igan.curate.score_set import open_scores
 from t2igan.curate.scoring import score_shards
 from t2igan.curate.select import select
 from t2igan.curate.selection import write_selection
-from t2igan.curate.table import Origin, ScoreTable, read_table
+from t2igan.curate.storage import list_shards
+from t2igan.curate.table import META, Origin, ScoreTable, read_table
 from t2igan.curate.writing import write_selected
 from t2igan.data.config import ShapesConfig
 from t2igan.data.shapes_shards import write_shapes
@@ -240,3 +245,87 @@ def test_neither_the_input_nor_its_scores_are_the_output_by_whatever_name(tmp_pa
     with pytest.raises(UsageError, match="is the folder of the output"):
         filtered(tmp_path / "in", tmp_path / "out", scores=str(tmp_path / "out"))
     assert images(tmp_path / "set") == [png(1)]
+
+
+def scored(source: Path, config: ScoreConfig, scores: Path | None = None) -> int:
+    """`data score`: how many samples were measured."""
+    found = score_shards(str(source), config=config, scores=str(scores) if scores else None,
+                         workers=Workers(count=1), is_quiet=True)  # fmt: skip
+    return found["measured"]
+
+
+def column(path: Path, name: str) -> list[Any]:
+    return read_table(path, "").columns[name].to_pylist()
+
+
+def test_another_limit_of_pixels_and_carried_scores_left_out_mean_new_facts_and_the_same_measures(
+    tmp_path: Path,
+):
+    pairs = [(png(n), {"caption": "a nice box", "punsafe": 0.5}) for n in range(2)]
+    source = write_pairs(tmp_path / "in" / "0.tar", pairs)
+    table = tmp_path / "in" / "0.scores.parquet"
+    scored(source, ScoreConfig(phash=True))
+    hashes = column(table, "phash")
+    scored(source, ScoreConfig(max_pixels=1000))  # they have 1200
+    assert column(table, "problem") == ["too many pixels"] * 2
+    scored(source, ScoreConfig(phash=True))
+    assert (column(table, "problem"), column(table, "phash"), column(table, "nsfw")) == (
+        [""] * 2,
+        hashes,
+        [0.5] * 2,
+    )
+    scored(source, ScoreConfig(use_columns=False))
+    assert "nsfw" not in read_table(table, "").columns.column_names
+    assert column(table, "phash") == hashes
+
+
+def test_two_sets_with_equal_names_can_follow_each_other_in_one_folder_of_scores(tmp_path: Path):
+    for name, colour in (("a", 1), ("b", 2)):
+        write_pairs(tmp_path / name / "0.tar", [(png(colour), {"caption": "a box"})])
+    uids = []
+    for name in ("a", "b"):
+        scored(tmp_path / name, ScoreConfig(), tmp_path / "scores")
+        uids += column(tmp_path / "scores" / "0.scores.parquet", "uid")
+    assert len(set(uids)) == 2
+    (tmp_path / "b").rename(tmp_path / "c")  # the same shards elsewhere: nothing is measured again
+    assert scored(tmp_path / "c", ScoreConfig(), tmp_path / "scores") == 0
+
+
+def test_a_measure_that_another_process_adds_meanwhile_stays(tmp_path: Path):
+    source = write_pairs(tmp_path / "in" / "0.tar", [(png(1), {"caption": "a nice box"})])
+    scored(source, ScoreConfig())
+    task = score_task(list_shards(str(source))[0], None)
+    table = read_table(source.with_suffix(".scores.parquet"), "")
+    scored(source, ScoreConfig(phash=True))
+    ShardScorer(ScoreConfig())._put(task, table)  # of one that began before
+    assert column(source.with_suffix(".scores.parquet"), "phash") != [None]
+
+
+def test_a_table_of_a_newer_t2igan_is_not_replaced(tmp_path: Path):
+    source = write_pairs(tmp_path / "in" / "0.tar", [(png(1), {"caption": "a nice box"})])
+    scored(source, ScoreConfig())
+    path = source.with_suffix(".scores.parquet")
+    found = pq.read_table(path)
+    about = json.loads(found.schema.metadata[META]) | {"format": 2, "input": "something new"}
+    pq.write_table(found.replace_schema_metadata({META: json.dumps(about)}), path)
+    before = path.read_bytes()
+    with pytest.raises(DataError, match="newer than this t2igan"):
+        scored(source, ScoreConfig(phash=True))
+    assert path.read_bytes() == before
+
+
+def test_two_heads_in_files_of_one_name_are_told_apart(tmp_path: Path):
+    source = write_pairs(tmp_path / "in" / "0.tar", [(png(1), {"caption": "a nice box"})])
+    clip = SmallClipFeaturesConfig(checkpoint="embedded:shapes_scorer")
+    dim = load_scorer(clip.checkpoint).dim
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        torch.save({"weight": torch.randn(1, dim), "bias": torch.zeros(1)}, tmp_path / name / "head.pth")
+    configs = [
+        ScoreConfig(clip=clip, heads=(HeadConfig(weights=str(tmp_path / name / "head.pth")),))
+        for name in ("a", "b")
+    ]
+    scored(source, configs[0])
+    assert scored(source, configs[0]) == 0
+    with pytest.raises(UsageError, match=r"aesthetic:v2 was measured with weights \w{16}, and the file"):
+        scored(source, configs[1])
