@@ -16,6 +16,8 @@ from t2igan.data.samples import MAX_BYTES
 from t2igan.errors import DataError
 
 BLOCK = tarfile.BLOCKSIZE
+BROKEN = (tarfile.TarError, OSError, ValueError, OverflowError, RecursionError)
+"""What tarfile raises on hostile bytes; the last for long names of long names of ..."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ def index_tar(path: Path) -> list[Entry]:
             for member in tar:
                 _add(member, entries, latest)
             end = tar.offset
-    except (tarfile.TarError, OSError, ValueError) as error:
+    except BROKEN as error:
         raise DataError(f"{path}: not a readable tar ({error}). Fetch or write this shard again.") from error
     if not _is_zero(path, end):  # tarfile stops quietly at a header it cannot read
         raise DataError(
@@ -81,7 +83,7 @@ def salvage_tar(path: Path) -> Salvage:
             for member in tar:
                 _add(member, entries, latest)
             end = tar.offset
-    except (tarfile.TarError, OSError, ValueError) as error:
+    except BROKEN as error:
         damage = damage or f"not a readable tar ({error})"
     size = path.stat().st_size
     if not damage and not _is_zero(path, end):
@@ -102,9 +104,15 @@ def _is_zero(path: Path, start: int) -> bool:
 
 
 def _add(member: tarfile.TarInfo, entries: list[Entry], latest: dict[str, Entry]) -> None:
-    """Put one member into the sample of its key."""
+    """Put one member into the sample of its key.
+
+    Raises:
+        tarfile.ReadError: if its size is negative, which would lead backwards.
+    """
     if member.type not in (tarfile.REGTYPE, tarfile.AREGTYPE):
         return
+    if member.size < 0:
+        raise tarfile.ReadError("a member of negative size")
     name = PurePosixPath(member.name)
     stem, _, suffix = name.name.partition(".")
     key, suffix = str(name.parent / stem), suffix.lower()

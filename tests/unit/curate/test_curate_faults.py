@@ -329,3 +329,32 @@ def test_two_heads_in_files_of_one_name_are_told_apart(tmp_path: Path):
     assert scored(source, configs[0]) == 0
     with pytest.raises(UsageError, match=r"aesthetic:v2 was measured with weights \w{16}, and the file"):
         scored(source, configs[1])
+
+
+def header(size: bytes, kind: bytes = b"0") -> bytes:
+    """The header of a tar's member "a.txt", with any size."""
+    info = tarfile.TarInfo("a.txt")
+    info.type = kind
+    block = bytearray(info.tobuf())
+    block[124:136] = size
+    block[148:156] = b"        "
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block)
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        header((2**96 - 512).to_bytes(12, "big")),
+        (header(b"%011o\0" % 4, b"L") + b"abc".ljust(512, b"\0")) * 1500,
+    ],
+    ids=["a negative size", "long names of long names"],
+)
+def test_a_tar_that_leads_astray_is_damaged_and_no_crash(start: bytes, tmp_path: Path):
+    path = write_pairs(tmp_path / "in" / "0.tar", [(png(1), {"caption": "a box"})])
+    good = path.read_bytes()[:-1024].rstrip(b"\0")
+    path.write_bytes(good + bytes(-len(good) % 512) + start + bytes(1024))
+    assert filtered(path.parent, tmp_path / "out")["damaged"][str(path)].startswith("not a readable tar")
+    assert images(tmp_path / "out") == [png(1)]
+    with pytest.raises(DataError, match="not a readable tar"):
+        index_tar(path)
