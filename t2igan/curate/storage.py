@@ -32,6 +32,10 @@ OBJECT_STORES = {
     "oss",
     "memory",
 }  # an upload shows when it is complete
+CLIENTS = {
+    "adlfs", "aiobotocore", "aiohttp", "azure", "botocore", "gcsfs", "google", "httpx", "huggingface_hub", "oss2", "ossfs",
+    "requests", "s3fs", "urllib3",
+}  # libraries behind fsspec whose errors are not all OSErrors: missing credentials, refused access, ...  # fmt: skip
 TEMPORARY = re.compile(r"\..+\.([^.]+)\.(\d+)\.tmp")
 
 
@@ -69,6 +73,14 @@ class Folder:
         """Path or URL of a file, for people."""
         return f"{self.url.rstrip('/')}/{name}"
 
+    @property
+    def is_writable(self) -> bool:
+        """Whether files can be put there, as far as that can be told without trying."""
+        if self.path is None:
+            return True
+        there = next(path for path in (self.path.absolute(), *self.path.absolute().parents) if path.exists())
+        return there.is_dir() and os.access(there, os.W_OK | os.X_OK)
+
     def names(self) -> set[str]:
         """Names of the files in it; none if there is no such folder."""
         with self._explained(""):
@@ -76,9 +88,10 @@ class Folder:
                 return {entry.name for entry in os.scandir(self.url)} if Path(self.url).is_dir() else set()
             system, root = self._remote
             system.invalidate_cache()
-            if not system.exists(root):
+            try:  # system.exists() takes any trouble for a "no"
+                return {str(name).rstrip("/").rsplit("/", 1)[-1] for name in system.ls(root, detail=False)}
+            except FileNotFoundError:
                 return set()
-            return {str(name).rstrip("/").rsplit("/", 1)[-1] for name in system.ls(root, detail=False)}
 
     def has(self, name: str) -> bool:
         """Whether there is a file of this name."""
@@ -86,7 +99,10 @@ class Folder:
             if self._remote is None:
                 return Path(self.url, name).is_file()
             system, root = self._remote
-            return bool(system.isfile(f"{root}/{name}"))
+            try:  # and so does system.isfile(): a table that was not seen would be made anew
+                return system.info(f"{root}/{name}")["type"] == "file"
+            except FileNotFoundError:
+                return False
 
     def size(self, name: str) -> int:
         """Bytes of a file.
@@ -193,14 +209,16 @@ class Folder:
     def _explained(self, name: str, *, writes: bool = False) -> Iterator[None]:
         try:
             yield
-        except OSError as error:
+        except Exception as error:
+            if not isinstance(error, OSError) and type(error).__module__.partition(".")[0] not in CLIENTS:
+                raise
             what = "written" if writes else "read"
             fix = (
                 "the free space, permissions and credentials"
                 if writes
                 else "the address, permissions and credentials"
             )
-            raise DataError(f"{self.where(name) if name else self.url}: cannot be {what} ({error.strerror or error}). "
+            raise DataError(f"{self.where(name) if name else self.url}: cannot be {what} ({getattr(error, 'strerror', None) or error}). "
                             f"Check {fix}.") from error  # fmt: skip
 
 

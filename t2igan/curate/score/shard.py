@@ -88,6 +88,8 @@ class ShardScorer:
         is_current = earlier is not None and self._is_as_asked(earlier)
         if earlier is not None and is_current and not self._pending(earlier).any():
             return _summary(earlier, 0)
+        if not task.tables.is_writable:  # better now than after hours on a GPU
+            raise DataError(f"{task.tables.url}: score tables cannot be written there. Give --scores FOLDER.")
         with task.shard.folder.fetched(task.shard.name) as path:
             salvage = salvage_tar(path)
             table = earlier if earlier is not None and is_current else self._facts(path, salvage, task)

@@ -7,7 +7,9 @@ import re
 from pathlib import Path
 from uuid import uuid4
 
+import fsspec
 import pytest
+from fsspec import AbstractFileSystem
 
 from t2igan.curate.storage import Folder, list_shards
 from t2igan.errors import DataError
@@ -94,3 +96,32 @@ def test_shards_of_folders_patterns_and_several_places_are_found_in_order(tmp_pa
 def test_a_place_without_shards_is_an_error(tmp_path: Path):
     with pytest.raises(DataError, match=r"no \.tar"):
         list_shards(f"file://{tmp_path}")
+
+
+class NoCredentialsError(Exception):
+    """As botocore's, which is no OSError."""
+
+    __module__ = "botocore.exceptions"
+
+
+class Locked(AbstractFileSystem):
+    """A bucket whose door stays shut."""
+
+    protocol = "locked"
+
+    def ls(self, path: str, detail: bool = True, **kwargs: object) -> list[object]:
+        raise NoCredentialsError("Unable to locate credentials")
+
+
+def test_a_bucket_without_credentials_is_one_line_and_no_traceback():
+    fsspec.register_implementation("locked", Locked, clobber=True)
+    with pytest.raises(
+        DataError, match=r"locked://bucket/x: cannot be read \(Unable to locate credentials\)"
+    ):
+        list_shards("locked://bucket/x")
+
+
+def test_a_folder_that_cannot_be_written_is_known_beforehand(tmp_path: Path):
+    (tmp_path / "file").touch()
+    assert Folder(str(tmp_path / "new" / "er")).is_writable
+    assert not Folder(str(tmp_path / "file" / "x")).is_writable
