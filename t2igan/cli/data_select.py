@@ -142,7 +142,14 @@ def _selected(
     if folder is not None:
         sources = {stem: found.load(stem, ["problem"]).source for stem in found.shards}
         return found, read_selection(folder, sources)
-    return found, select_samples(found.load, list(found.shards), chosen.rules, preset=chosen.preset)
+    made = select_samples(
+        found.load,
+        list(found.shards),
+        chosen.rules,
+        preset=chosen.preset,
+        load_embeddings=found.load_embeddings,
+    )
+    return found, made
 
 
 def presets(as_json: AsJson = False) -> None:

@@ -58,7 +58,7 @@ OPTIONS: dict[str, tuple[Any, Any]] = {
     "max_nsfw": _option(float, "Largest probability of unsafe content."),
     "max_watermark": _option(float, "Largest probability of a watermark."),
     "clip": _option(
-        str, "The CLIP that the next two are meant for, as in ViT-L-14/openai.", metavar="MODEL/TAG"
+        str, "The CLIP of the next two, and of --dedup embedding, as in ViT-L-14/openai.", metavar="MODEL/TAG"
     ),
     "min_clip": _option(float, "Least cosine of image and caption."),
     "clip_top": _option(float, "Share with the highest cosine, of what the other rules leave."),
@@ -66,11 +66,14 @@ OPTIONS: dict[str, tuple[Any, Any]] = {
     "min_aesthetic": _option(float, "Least aesthetic score."),
     "dedup": _option(
         str,
-        "Keep one of samples with equal image bytes (exact), near perceptual hashes (phash), equal captions (caption), as in "
-        "exact,phash.",
+        "Keep one of samples with equal image bytes (exact), near perceptual hashes (phash), near CLIP image embeddings "
+        "(embedding), equal captions (caption), as in exact,phash.",
         metavar="KINDS",
     ),
     "phash_distance": _option(int, "Bits in which near hashes differ at most; 4 unless given."),
+    "embedding_similarity": _option(
+        float, "Least cosine of the embeddings of semantic duplicates; 0.95 unless given."
+    ),
     "missing": _option(Literal["drop", "keep"], "Samples whose score is not known; dropped unless given."),
     "without": _option(
         str,

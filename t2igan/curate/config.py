@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import PurePath
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from t2igan.config import Config
 from t2igan.metrics.config import ClipFeaturesConfig, ScorerConfig
 
 Share = Annotated[float, Field(ge=0, le=1)]
-Duplicates = Literal["exact", "phash", "caption"]
+Duplicates = Literal["exact", "phash", "embedding", "caption"]
 EMBEDDED = "embedded:"
 SNAPSHOTS = "snapshots"  # folder of a run in which its networks lie
 FILES = (".json", ".pt", ".pth", ".bin", ".safetensors")
@@ -36,6 +36,8 @@ class ScoreConfig(Config):
     """CLIP whose cosine between image and caption is measured."""
     heads: tuple[HeadConfig, ...] = ()
     """Heads on the same CLIP's image embeddings."""
+    embeddings: bool = False
+    """Keep these embeddings, for duplicates that look alike to the CLIP."""
     phash: bool = False
     """Perceptual hash, for near duplicates."""
     language: bool = False
@@ -48,6 +50,12 @@ class ScoreConfig(Config):
     """Images that a CLIP sees at once."""
     max_pixels: int = Field(default=MAX_PIXELS, ge=64)
     """Larger images are refused by their header."""
+
+    @model_validator(mode="after")
+    def _embeddings_have_a_clip(self) -> ScoreConfig:
+        if self.embeddings and self.clip is None:
+            raise ValueError("embeddings are a CLIP's: name it as clip")
+        return self
 
 
 class Rules(Config):
@@ -86,9 +94,11 @@ class Rules(Config):
     min_aesthetic: float | None = None
     """Least aesthetic score."""
     dedup: tuple[Duplicates, ...] = ()
-    """Keep one of samples with equal image bytes, with near perceptual hashes, or with equal captions."""
+    """Keep one of samples with equal image bytes, near perceptual hashes, near embeddings, or equal captions."""
     phash_distance: int = Field(default=4, ge=0, le=10)
     """Bits in which perceptual hashes of near duplicates differ at most."""
+    embedding_similarity: float = Field(default=0.95, gt=0, lt=1)
+    """Least cosine of the image embeddings of semantic duplicates."""
     missing: Literal["drop", "keep"] = "drop"
     """What becomes of a sample for which a needed score is not known."""
 
@@ -113,8 +123,14 @@ def head_column(head: HeadConfig) -> str:
     return f"aesthetic:{head.name}" if head.kind == "aesthetic" else head.kind
 
 
+def embedding_column(config: ScoreConfig) -> str | None:
+    """The column that says which embeddings are kept, as in `embedding:ViT-L-14/openai`; None if they are not asked for."""
+    return f"embedding:{clip_name(config.clip)}" if config.clip and config.embeddings else None
+
+
 def score_columns(config: ScoreConfig) -> list[str]:
     """The measured columns that a setting asks for."""
     clip = [f"clip:{clip_name(config.clip)}"] if config.clip else []
+    clip += [column] if (column := embedding_column(config)) else []
     heads = [head_column(head) for head in config.heads]
     return ["language"] * config.language + ["phash"] * config.phash + clip + heads

@@ -70,7 +70,7 @@ def filter_shards(
     if not known:
         refuse(failures, "could not be scored", len(shards))
     tables = ScoreSet(known, Folder(scores) if scores else None)
-    selection = select(tables.load, list(known), rules, preset=preset)
+    selection = select(tables.load, list(known), rules, preset=preset, load_embeddings=tables.load_embeddings)
     if is_strict:
         _refuse_problems(selection, scored["damaged"])
     failures += target.write(selection, tables, workers, is_quiet=is_quiet)

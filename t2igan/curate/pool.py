@@ -14,6 +14,7 @@ from t2igan.curate.table import Origin, ScoreTable, type_of
 from t2igan.errors import DataError
 
 Load = Callable[[str, Sequence[str] | None], ScoreTable]  # shard, columns (None = all) -> table
+LoadEmbeddings = Callable[[str, str, np.ndarray], np.ndarray]  # shard, column, rows -> float16 [rows, D]
 
 
 class Pool:
@@ -105,7 +106,7 @@ class Pool:
             rows = self.rows_left(number)
             rows = rows[found.is_valid().to_numpy()[rows]]
             records = self.places(number, rows, table)
-            records["hash"] = found.fill_null(0).to_numpy()[rows]
+            records["hash"] = found.cast(pa.uint64()).fill_null(0).to_numpy()[rows]
             records["area"] = (measure(table, "width") * measure(table, "height"))[rows]
             records["clip"] = self._ranks(number)[rows] if self._rank_by else np.nan
             yield records

@@ -16,7 +16,7 @@ from t2igan.curate.table import ScoreTable
 
 KEPT = ""
 UNKNOWN_LANGUAGE = "unknown"  # of captions too short to tell
-GLOBAL = ("clip_top", "duplicate image", "near duplicate", "duplicate caption")
+GLOBAL = ("clip_top", "duplicate image", "near duplicate", "semantic duplicate", "duplicate caption")
 SCORED = ("nsfw", "watermark", "clip", "aesthetic")
 ORDER = (
     *("min_resolution", "max_aspect", "min_bytes", "caption_words", "caption_chars", "letters", "repetition"),
@@ -137,7 +137,7 @@ def active_reasons(rules: Rules, columns: Mapping[str, str]) -> list[str]:
     switches = (
         bool(rules.languages),
         rules.clip_top is not None,
-        *(kind in rules.dedup for kind in ("exact", "phash", "caption")),
+        *(kind in rules.dedup for kind in ("exact", "phash", "embedding", "caption")),
     )
     found |= {name for name, is_on in zip(("language", *GLOBAL), switches, strict=True) if is_on}
     return [name for name in ORDER if name in found]

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
+from t2igan.curate.image_embeddings import read_embeddings
 from t2igan.curate.storage import Folder, Shard, list_shards
 from t2igan.curate.table import SUFFIX, ScoreTable, read_table
 from t2igan.errors import DataError
@@ -26,6 +29,20 @@ class ScoreSet:
         folder, name = self._place(stem)
         with folder.fetched(name) as path:
             return read_table(path, folder.where(name), columns)
+
+    def load_embeddings(self, stem: str, column: str, rows: np.ndarray) -> np.ndarray:
+        """Embeddings of some rows of a shard; float16 [rows, D].
+
+        Args:
+            stem: the shard.
+            column: of its table, as in `embedding:ViT-L-14/openai`.
+            rows: int64 [n], those that the column knows.
+
+        Raises:
+            DataError: if they are not there, or not those that the table was made with.
+        """
+        folder, name = self._place(stem)
+        return read_embeddings(folder, name, self.load(stem, [column]), column, rows)
 
     def _place(self, stem: str) -> tuple[Folder, str]:
         shard = self.shards[stem]

@@ -6,7 +6,7 @@ duplicates. Each pass reads only the columns it needs. No model, no image.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from t2igan.curate.columns import score_columns
 from t2igan.curate.config import Rules
 from t2igan.curate.duplicates import RECORD, near_repeats, repeats
 from t2igan.curate.margins import Margins
-from t2igan.curate.pool import Load, Origins, Pool
+from t2igan.curate.pool import Load, LoadEmbeddings, Origins, Pool
 from t2igan.curate.rules import (
     GLOBAL,
     KEPT,
@@ -26,14 +26,22 @@ from t2igan.curate.rules import (
     problems,
 )
 from t2igan.curate.selection import Selection
+from t2igan.curate.semantic import Embedded, semantic_repeats
 from t2igan.curate.table import ScoreTable
 from t2igan.curate.top_share import Cut, Scores, find_cut
 from t2igan.errors import DataError, UsageError
 
-TOP, IMAGE, NEAR, CAPTION = GLOBAL
+TOP, IMAGE, NEAR, SEMANTIC, CAPTION = GLOBAL
 
 
-def select(load: Load, shards: Sequence[str], rules: Rules, *, preset: str | None = None) -> Selection:
+def select(
+    load: Load,
+    shards: Sequence[str],
+    rules: Rules,
+    *,
+    preset: str | None = None,
+    load_embeddings: LoadEmbeddings | None = None,
+) -> Selection:
     """Decide for every sample.
 
     Args:
@@ -41,6 +49,7 @@ def select(load: Load, shards: Sequence[str], rules: Rules, *, preset: str | Non
         shards: names, in any order.
         rules: what is kept.
         preset: where they come from, to be recorded.
+        load_embeddings: reads image embeddings of a shard; for semantic duplicates only.
 
     Raises:
         DataError: if the scores are of another model than the rules are meant for, are missing, or differ in their weights.
@@ -56,7 +65,7 @@ def select(load: Load, shards: Sequence[str], rules: Rules, *, preset: str | Non
     margins = _judge_rows(pool, found)
     if rules.clip_top is not None:
         found.cut = _drop_below_top(pool, columns["clip"], rules.clip_top)
-    _drop_duplicates(pool, rules)
+    _drop_duplicates(pool, rules, columns.get("embedding"), load_embeddings)
     found.margins = margins.of(found.kept)
     return found
 
@@ -125,8 +134,10 @@ def _drop_below_top(pool: Pool, column: str, share: float) -> Cut:
     return cut
 
 
-def _drop_duplicates(pool: Pool, rules: Rules) -> None:
-    """Drop equal images, then near ones, then equal captions; each among the samples that are left."""
+def _drop_duplicates(
+    pool: Pool, rules: Rules, embedding: str | None, load_embeddings: LoadEmbeddings | None
+) -> None:
+    """Drop equal images, near ones, those with near embeddings, equal captions; each among the samples that are left."""
     equal = {"image_hash": IMAGE} if "exact" in rules.dedup else {}
     if "phash" in rules.dedup and rules.phash_distance == 0:
         equal["phash"] = NEAR
@@ -134,8 +145,24 @@ def _drop_duplicates(pool: Pool, rules: Rules) -> None:
         _drop_repeats(pool, column, reason)
     if "phash" in rules.dedup and rules.phash_distance > 0:
         pool.drop_places(near_repeats(pool.records("phash"), rules.phash_distance), NEAR)
+    if embedding is not None:
+        if load_embeddings is None:
+            raise UsageError(
+                "rules that compare embeddings need load_embeddings: give that of the score set."
+            )
+        _drop_semantic(pool, embedding, load_embeddings, rules.embedding_similarity)
     if "caption" in rules.dedup:
         _drop_repeats(pool, "caption_hash", CAPTION)
+
+
+def _drop_semantic(pool: Pool, column: str, load: LoadEmbeddings, similarity: float) -> None:
+    def embedded() -> Iterator[Embedded]:
+        for shard, records in zip(pool.shards, pool.records(column), strict=True):
+            if len(records):
+                yield records, load(shard, column, records["row"])
+
+    for places in semantic_repeats(embedded, pool.left, similarity):
+        pool.drop_places(places, SEMANTIC)
 
 
 def _drop_repeats(pool: Pool, column: str, reason: str) -> None:

@@ -19,16 +19,18 @@ class Spill:
     """Takes records in any order and gives them back in parts; use it in a `with` block.
 
     Equal numbers come in one part, and the numbers of a part are above those of the part before. The numbers should be
-    spread evenly, as hashes are. Up to PART records stay in memory; more go to the folder for temporary files.
+    spread evenly, as hashes are. Records of one part stay in memory; more go to the folder for temporary files.
 
     Args:
         kind: of the records.
         at_most: upper bound of their number.
+        part: records a part, about; None = PART.
     """
 
-    def __init__(self, kind: np.dtype, at_most: int) -> None:
+    def __init__(self, kind: np.dtype, at_most: int, *, part: int | None = None) -> None:
         self._kind = kind
-        self._bits = math.ceil(math.log2(min(MAX_PARTS, max(1, at_most / PART))))
+        self._part = part or PART
+        self._bits = math.ceil(math.log2(min(MAX_PARTS, max(1, at_most / self._part))))
         self._waiting: list[tuple[np.ndarray, np.ndarray]] = []  # (part, record)
         self._num_waiting = 0
         self._folder = tempfile.TemporaryDirectory(prefix="t2igan-select-") if self._bits else None
@@ -47,7 +49,7 @@ class Spill:
         parts = (numbers >> np.uint64(64 - self._bits)) if self._bits else np.zeros(len(numbers), np.uint64)
         self._waiting.append((parts.astype(np.uint16), records))
         self._num_waiting += len(records)
-        if self._folder is not None and self._num_waiting >= PART:
+        if self._folder is not None and self._num_waiting >= self._part:
             self._flush(Path(self._folder.name))
 
     def _flush(self, folder: Path) -> None:

@@ -37,6 +37,7 @@ FACTS = {  # columns that every table has
 }
 MEASURES = {"phash": pa.uint64(), "language": pa.string()}
 SCORES = ("clip:", "aesthetic:", "watermark", "nsfw")
+EMBEDDING = "embedding:"  # whether the embedding of a sample lies beside the table; true or null
 
 
 class NewerTableError(DataError):
@@ -47,7 +48,7 @@ class NewerTableError(DataError):
 class Origin:
     """Where the values of a measured column come from."""
 
-    kind: str  # clip, aesthetic, watermark, nsfw, phash or language
+    kind: str  # clip, aesthetic, watermark, nsfw, embedding, phash or language
     model: str = ""  # network or head, e.g. ViT-L-14/openai
     weights: str = ""  # fingerprint, where a model of ours ran
     source: str = "computed"  # or "column similarity" where the data carried it
@@ -84,6 +85,8 @@ def type_of(column: str) -> pa.DataType:
     """
     if column.startswith(SCORES):
         return pa.float32()
+    if column.startswith(EMBEDDING):
+        return pa.bool_()
     return (FACTS | MEASURES)[column]
 
 

@@ -9,7 +9,7 @@ from t2igan.curate.pool import Load
 from t2igan.curate.rules import GLOBAL
 from t2igan.curate.selection import Selection
 
-_, IMAGE, NEAR, CAPTION = GLOBAL
+_, IMAGE, NEAR, SEMANTIC, CAPTION = GLOBAL
 COLUMNS = {IMAGE: "image_hash", NEAR: "phash", CAPTION: "caption_hash"}
 BITS = 64
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from t2igan.curate.config import ScoreConfig, score_columns
+from t2igan.curate.config import ScoreConfig, embedding_column, score_columns
 from t2igan.curate.measures.language import detect
 from t2igan.curate.measures.phash import hash_thumbnails
 from t2igan.curate.score.facts import look_at
@@ -51,7 +51,8 @@ class Measuring:
         for name in self.asked:
             self.columns.setdefault(name, [None] * len(table))
         self.by_network = [name for name in self.asked if name not in MODEL_FREE]
-        self.has_run = False
+        self.vectors: dict[int, np.ndarray] = {}  # row -> float16 [D], the new ones
+        self.filled: set[str] = set()  # columns with new values
 
     def run(self, path: Path, salvage: Salvage, pending: Iterable[int]) -> ScoreTable:
         """Measure the pending rows; the completed table."""
@@ -109,16 +110,27 @@ class Measuring:
         """Run the networks on one batch."""
         if not waiting or self.networks is None:
             return
-        self.has_run = True
         found = self.networks.measure([d.prepared for d in waiting], [d.caption for d in waiting])
+        vectors = found.pop(embedding_column(self.config) or "", None)
         for name, values in found.items():
             self._fill(name, waiting, values)
+        if vectors is not None:
+            self._keep(waiting, vectors)
+
+    def _keep(self, pictures: list[Decoded], vectors: np.ndarray) -> None:
+        """Take embeddings [pictures, D] of samples that have none yet."""
+        name = embedding_column(self.config)
+        assert name is not None
+        known = self.columns[name]
+        self.vectors |= {d.row: v for d, v in zip(pictures, vectors, strict=True) if known[d.row] is None}
+        self._fill(name, pictures, np.ones(len(pictures), bool))
 
     def _fill(self, name: str, pictures: list[Decoded], values: np.ndarray) -> None:
         column = self.columns[name]
         for found, value in zip(pictures, values.tolist(), strict=True):
             if column[found.row] is None:
                 column[found.row] = value
+                self.filled.add(name)
 
     def _origins(self) -> dict[str, Origin]:
         """Where each measured column comes from; a column that the data carried in part comes from both."""
@@ -126,11 +138,13 @@ class Measuring:
         origins = known | {name: MODEL_FREE[name] for name in self.asked if name in MODEL_FREE}
         if self.networks is None:
             return origins
-        for name, origin in (self.networks.origins() if self.has_run else self.networks.names()).items():
+        for name, origin in (
+            self.networks.origins() if self.filled - {*MODEL_FREE} else self.networks.names()
+        ).items():
             carried = known[name].source if name in known and known[name].source != "computed" else ""
             if not carried:
-                origins[name] = origin if self.has_run else known.get(name, origin)
-            elif self.has_run:
+                origins[name] = origin if name in self.filled else known.get(name, origin)
+            elif name in self.filled:
                 origins[name] = replace(
                     origin, source=f"{carried.removesuffix(', else computed')}, else computed"
                 )

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from t2igan.curate.config import ScoreConfig, clip_name, head_column
+from t2igan.curate.config import ScoreConfig, clip_name, embedding_column, head_column
 from t2igan.curate.measures.clip import ClipMeter
 from t2igan.curate.measures.heads import Head, load_head
 from t2igan.curate.table import Origin
@@ -53,18 +53,22 @@ class Networks:
         return self._clip.prepare(picture)
 
     def measure(self, prepared: Sequence[Any], captions: Sequence[str]) -> dict[str, np.ndarray]:
-        """Column -> float32 [N]."""
+        """Column -> float32 [N]; of the embeddings, if they are kept, float16 [N, D] of unit length."""
         embeddings = self._clip.embed_prepared(torch.stack(list(prepared)))
         found = {f"clip:{self._name}": self._clip.scores(embeddings, captions)}
         found |= {column: head(embeddings) for column, head in self._heads.items()}
-        return {column: np.asarray(values, dtype=np.float32) for column, values in found.items()}
+        kept = embedding_column(self._config)
+        vectors = {kept: embeddings.numpy().astype(np.float16)} if kept else {}
+        return {column: np.asarray(values, dtype=np.float32) for column, values in found.items()} | vectors
 
     def names(self) -> dict[str, Origin]:
         """Column -> which network fills it; its weights are not looked at."""
         if self._config.clip is None:
             return {}
         heads = {head_column(h): Origin(h.kind, f"{h.name} on {self._name}") for h in self._config.heads}
-        return {f"clip:{self._name}": Origin("clip", self._name)} | heads
+        kept = embedding_column(self._config)
+        vectors = {kept: Origin("embedding", self._name)} if kept else {}
+        return {f"clip:{self._name}": Origin("clip", self._name)} | heads | vectors
 
     def origins(self) -> dict[str, Origin]:
         """Column -> which network fills it, with the fingerprint of its weights."""

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from t2igan.curate.config import Rules, ScoreConfig, score_columns
+from t2igan.curate.config import Rules, ScoreConfig, embedding_column, score_columns
 from t2igan.curate.freshness import sha256_of
+from t2igan.curate.image_embeddings import add_embeddings, has_embeddings
 from t2igan.curate.measures.carried import info, sources
 from t2igan.curate.measures.language import detect
 from t2igan.curate.rules import cheap
@@ -75,6 +76,7 @@ class ShardScorer:
         self.config = config
         self.rules = rules or Rules()
         self.columns = score_columns(config)
+        self.kept = embedding_column(config)
         self.networks, gpus = _networks(config, worker) if config.clip else (None, 0)
         self.threads = max(1, len(os.sched_getaffinity(0)) // gpus) if gpus else 1
 
@@ -86,7 +88,7 @@ class ShardScorer:
         """
         earlier = self._known(task)
         is_current = earlier is not None and self._is_as_asked(earlier)
-        if earlier is not None and is_current and not self._pending(earlier).any():
+        if earlier is not None and is_current and self._is_complete(earlier):
             return _summary(earlier, 0)
         if not task.tables.is_writable:  # better now than after hours on a GPU
             raise DataError(f"{task.tables.url}: score tables cannot be written there. Give --scores FOLDER.")
@@ -96,17 +98,20 @@ class ShardScorer:
             if earlier is not None and not is_current:
                 table = take_over(table, earlier, has_carried=self.config.use_columns)
             pending = np.flatnonzero(self._pending(table)).tolist()
-            table = Measuring(table, self.config, self.networks, threads=self.threads).run(
-                path, salvage, pending
-            )
-        self._put(task, table)
+            measuring = Measuring(table, self.config, self.networks, threads=self.threads)
+            table = measuring.run(path, salvage, pending)
+        self._put(task, table, measuring.vectors)
         return _summary(table, len(pending))
 
-    def _put(self, task: ScoreTask, table: ScoreTable) -> None:
-        """Write a table; what another process has added to it meanwhile stays."""
+    def _put(
+        self, task: ScoreTask, table: ScoreTable, vectors: Mapping[int, np.ndarray] | None = None
+    ) -> None:
+        """Write new embeddings, then a table; what another process has added to it meanwhile stays."""
         latest = self._known(task)
         if latest is not None:
             table = take_over(table, latest, has_carried=self.config.use_columns)
+        if self.kept and vectors:
+            add_embeddings(task.tables, task.name, table, self.kept, vectors)
         table.made = self._asked() | {"place": task.place}
         task.tables.put(task.name, to_bytes(table))
 
@@ -138,7 +143,13 @@ class ShardScorer:
             return None
         if self.networks is not None:
             _refuse_other_weights(table, self.networks.of_files, where)
+        if self.kept and not has_embeddings(task.tables, task.name, table, self.kept):
+            table.columns = table.columns.drop_columns(self.kept)  # so that they are computed again
         return table
+
+    def _is_complete(self, table: ScoreTable) -> bool:
+        """Whether nothing is to be measured; a shard without a usable sample has all columns as well."""
+        return set(self.columns) <= set(table.columns.column_names) and not self._pending(table).any()
 
     def _pending(self, table: ScoreTable) -> np.ndarray:
         """Which samples lack a measure that they should have; bool [rows]."""

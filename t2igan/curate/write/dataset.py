@@ -15,7 +15,9 @@ from t2igan.errors import DataError
 NAME = "dataset.json"
 INSIDE = ".t2igan"
 SHARD = (".tar", "_stats.json")  # what the files of a shard end in
-OURS = re.compile(r"[^/]+(\.tar|_stats\.json|\.scores\.parquet|\.text-[^/]+\.safetensors)|\.t2igan|\..*\.tmp")
+OURS = re.compile(
+    r"[^/]+(\.tar|_stats\.json|\.scores\.parquet|\.(text|image)-[^/]+\.safetensors)|\.t2igan|\..*\.tmp"
+)
 
 
 def inside(out: Folder) -> Folder:

@@ -17,7 +17,7 @@ import numpy as np
 from t2igan import __version__
 from t2igan.curate.score.task import ScoreTask
 from t2igan.curate.storage import Folder
-from t2igan.curate.table import FACTS, ScoreTable, read_table
+from t2igan.curate.table import EMBEDDING, FACTS, ScoreTable, read_table
 from t2igan.curate.write.sample import Keys, output_members
 from t2igan.data.samples import IMAGE_SUFFIXES, MAX_BYTES
 from t2igan.data.tars import Entry, read_members, salvage_tar
@@ -114,7 +114,12 @@ def _done(task: WriteTask, selection: str, table: ScoreTable) -> dict[str, Any] 
 
 def _scores(table: ScoreTable) -> dict[str, Any]:
     """The columns that go into every .json, and where they come from."""
-    return {name: asdict(origin) for name, origin in sorted(table.origins.items())}
+    return {name: asdict(origin) for name, origin in sorted(table.origins.items()) if _is_told(name)}
+
+
+def _is_told(column: str) -> bool:
+    """Whether a score goes into every .json: that an embedding lies beside the table does not."""
+    return not column.startswith(EMBEDDING)
 
 
 def _write_tar(task: WriteTask, table: ScoreTable, left_out: Counter[str]) -> dict[str, Any]:
@@ -141,7 +146,7 @@ def _kept(
             f"{task}: holds {len(entries)} samples, its score table {len(table)}. Score it again."
         )
     keys = Keys()
-    scores = [name for name in table.columns.column_names if name not in FACTS]
+    scores = [name for name in table.columns.column_names if name not in FACTS and _is_told(name)]
     for number, row in enumerate(table.columns.to_pylist()):
         if task.codes[number]:
             continue
