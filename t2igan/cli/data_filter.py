@@ -19,6 +19,7 @@ from t2igan.cli.score_options import (
     WatermarkWeights,
     heads_from,
     part_from,
+    refuse_idle,
 )
 from t2igan.cli.worker_options import Address, AsJson, Count, Engine, workers_from
 
@@ -43,7 +44,9 @@ def score(
     clip_weights: ClipWeights = None,
     quick_gelu: QuickGelu = None,
     aesthetic_weights: AestheticWeights = None,
-    aesthetic: Annotated[str, typer.Option("--aesthetic", metavar="HEAD", help="Name of its column.")] = "v2",
+    aesthetic: Annotated[
+        str | None, typer.Option("--aesthetic", metavar="HEAD", help="Name of its column; v2 unless given.")
+    ] = None,
     watermark_weights: WatermarkWeights = None,
     nsfw_weights: NsfwWeights = None,
     phash: Annotated[bool, typer.Option("--phash", help="Perceptual hashes, for near duplicates.")] = False,
@@ -74,8 +77,12 @@ def score(
     from t2igan.curate.config import ScoreConfig
     from t2igan.curate.scoring import score_shards
 
-    heads = heads_from(aesthetic_weights, aesthetic, watermark_weights, nsfw_weights)
+    refuse_idle({"--aesthetic": aesthetic}, "--aesthetic-weights", is_idle=aesthetic_weights is None)
+    heads = heads_from(aesthetic_weights, aesthetic or "v2", watermark_weights, nsfw_weights)
     name = clip or (DEFAULT_CLIP if heads else None)
+    refuse_idle(
+        {"--clip-weights": clip_weights, "--quick-gelu/--gelu": quick_gelu}, "--clip", is_idle=name is None
+    )
     config = ScoreConfig(
         clip=parse_clip(name, weights=clip_weights, quick_gelu=quick_gelu) if name else None,
         heads=heads,
@@ -203,10 +210,15 @@ def _with_clip(
     """The rules, naming their CLIP as its column does, and that CLIP; None if nothing asks for one."""
     from t2igan.curate.clip_choice import parse_clip
     from t2igan.curate.config import clip_name
+    from t2igan.curate.presets import check_used
 
     rules = chosen.rules
     is_judged = rules.min_clip is not None or rules.clip_top is not None
     if not is_judged and not needs_one:
+        refuse_idle(
+            {"--clip-weights": weights, "--quick-gelu/--gelu": quick_gelu}, "--min-clip", is_idle=True
+        )
+        check_used(rules)
         return rules, None
     clip = parse_clip(chosen.clip or rules.clip or DEFAULT_CLIP, weights=weights, quick_gelu=quick_gelu)
     return (rules.model_copy(update={"clip": clip_name(clip)}) if is_judged else rules), clip

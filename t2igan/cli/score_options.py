@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -54,6 +55,21 @@ def heads_from(aesthetic: str | None, name: str, watermark: str | None, nsfw: st
     found += [HeadConfig(kind="watermark", weights=watermark, name="watermark")] if watermark else []
     found += [HeadConfig(kind="nsfw", weights=nsfw, name="nsfw")] if nsfw else []
     return tuple(found)
+
+
+def refuse_idle(given: Mapping[str, object], needed: str, *, is_idle: bool) -> None:
+    """Refuse options that would be ignored.
+
+    Args:
+        given: option -> value; None = not given.
+        needed: the option without which they say nothing.
+        is_idle: whether it is missing.
+
+    Raises:
+        UsageError: naming the first of them.
+    """
+    for option in (name for name, value in given.items() if is_idle and value is not None):
+        raise UsageError(f"{option}: has no effect without {needed}. Give it, or leave {option} out.")
 
 
 def part_from(text: str) -> tuple[int, int]:

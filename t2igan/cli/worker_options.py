@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from t2igan.curate.engine import Workers
+from t2igan.errors import UsageError
 
 Count = Annotated[
     int | None, typer.Option("--workers", min=1, help="Processes; default: one a GPU, else one a core.")
@@ -22,5 +23,13 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the summary as JSON.
 
 
 def workers_from(count: int | None, engine: Literal["processes", "ray"], address: str | None) -> Workers:
-    """The workers that the options ask for."""
+    """The workers that the options ask for.
+
+    Raises:
+        UsageError: if there is an address, but no engine that goes there.
+    """
+    if address is not None and engine != "ray":
+        raise UsageError(
+            f"--address {address}: has no effect without --engine ray. Give it, or leave --address out."
+        )
     return Workers(engine=engine, count=count, address=address)

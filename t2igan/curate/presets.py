@@ -22,6 +22,11 @@ _PAPERS = {
 }
 _MEANT_FOR = {"min_clip": "clip", "min_aesthetic": "aesthetic"}  # threshold -> what it is a threshold of
 
+_USERS = {
+    "clip": ("min_clip", "clip_top", "dedup"),
+    "aesthetic": ("min_aesthetic",),
+}  # a model -> the rules that ask it
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -143,11 +148,30 @@ def combine(preset: str | None, overrides: Mapping[str, Any]) -> Rules:
     given = {name: value for name, value in overrides.items() if value is not None}
     rest = {name: value for name, value in base.model_dump().items() if name not in overrides}
     try:
-        rules = Rules.model_validate(rest | given)
+        rules = Rules.model_validate(_without_idle_models(rest, given) | given)
     except ValidationError as error:
         raise UsageError(_explain(error)) from error
     _check_ranges(rules)
+    _check_companions(rules, overrides)
     return rules
+
+
+def _without_idle_models(rest: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """A preset names a model for its thresholds; with these, it goes."""
+    after = {**rest, **given}
+    idle = {scale for scale, users in _USERS.items() if all(after.get(user) in (None, ()) for user in users)}
+    return {name: value for name, value in rest.items() if name not in idle}
+
+
+def _check_companions(rules: Rules, overrides: Mapping[str, Any]) -> None:
+    """Refuse options that say how a rule works which is not there."""
+    companions = {
+        "phash_distance": ("--phash-distance", "phash" in rules.dedup, "--dedup phash"),
+        "keep_unknown_language": ("--drop-unknown-language", bool(rules.languages), "--languages"),
+    }
+    for field, (option, is_used, needed) in companions.items():
+        if overrides.get(field) is not None and not is_used:
+            raise UsageError(f"{option}: has no effect without {needed}. Give it, or leave {option} out.")
 
 
 def check_used(rules: Rules) -> None:
@@ -156,8 +180,7 @@ def check_used(rules: Rules) -> None:
     Raises:
         UsageError: naming the options that are missing.
     """
-    limits = {"clip": ("min_clip", "clip_top", "dedup"), "aesthetic": ("min_aesthetic",)}
-    for scale, users in limits.items():
+    for scale, users in _USERS.items():
         if getattr(rules, scale) is not None and all(getattr(rules, user) in (None, ()) for user in users):
             options = " or ".join(f"--{user.replace('_', '-')}" for user in users)
             raise UsageError(

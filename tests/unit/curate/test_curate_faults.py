@@ -23,10 +23,12 @@ import torch
 from PIL import Image
 from score_tables import table_of
 
+from t2igan.cli.app import main
 from t2igan.clip_scorer import load_scorer
 from t2igan.curate.config import HeadConfig, Rules, ScoreConfig
 from t2igan.curate.engine import Workers, run_tasks
 from t2igan.curate.filtering import filter_shards
+from t2igan.curate.presets import combine
 from t2igan.curate.score.measuring import Measuring
 from t2igan.curate.score.shard import ShardScorer
 from t2igan.curate.score.task import score_task
@@ -358,3 +360,31 @@ def test_a_tar_that_leads_astray_is_damaged_and_no_crash(start: bytes, tmp_path:
     assert images(tmp_path / "out") == [png(1)]
     with pytest.raises(DataError, match="not a readable tar"):
         index_tar(path)
+
+
+@pytest.mark.parametrize(
+    ("words", "option"),
+    [
+        (("filter", "in", "out", "--address", "auto"), "--address"),
+        (("filter", "in", "out", "--clip-weights", "x"), "--clip-weights"),
+        (("filter", "in", "out", "--clip", "a/b"), "--clip"),
+        (("filter", "in", "out", "--drop-unknown-language"), "--drop-unknown-language"),
+        (("filter", "in", "out", "--phash-distance", "3", "--dedup", "exact"), "--phash-distance"),
+        (("score", "in", "--gelu"), "--quick-gelu/--gelu"),
+        (("score", "in", "--aesthetic", "v1"), "--aesthetic"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_an_option_that_would_be_ignored_is_refused(
+    words: tuple[str, ...], option: str, capsys: pytest.CaptureFixture[str]
+):
+    assert main(["data", *words]) == 2
+    found = capsys.readouterr()
+    assert found.err.startswith(f"error: {option}")
+    assert "has no effect without" in found.err
+    assert found.out == ""
+
+
+def test_a_preset_without_its_threshold_names_no_model():
+    assert combine("laion2b", {"min_clip": None}).clip is None
+    assert combine("datacomp-clip30", {"min_clip": 0.2}).clip == "ViT-L-14/openai"
