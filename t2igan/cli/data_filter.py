@@ -49,6 +49,9 @@ def score(
     ] = None,
     watermark_weights: WatermarkWeights = None,
     nsfw_weights: NsfwWeights = None,
+    embeddings: Annotated[
+        bool, typer.Option("--embeddings", help="Keep the CLIP's image embeddings, for semantic duplicates.")
+    ] = False,
     phash: Annotated[bool, typer.Option("--phash", help="Perceptual hashes, for near duplicates.")] = False,
     language: Annotated[bool, typer.Option("--language", help="Language of the caption.")] = False,
     scores: Scores = None,
@@ -79,13 +82,14 @@ def score(
 
     refuse_idle({"--aesthetic": aesthetic}, "--aesthetic-weights", is_idle=aesthetic_weights is None)
     heads = heads_from(aesthetic_weights, aesthetic or "v2", watermark_weights, nsfw_weights)
-    name = clip or (DEFAULT_CLIP if heads else None)
+    name = clip or (DEFAULT_CLIP if heads or embeddings else None)
     refuse_idle(
         {"--clip-weights": clip_weights, "--quick-gelu/--gelu": quick_gelu}, "--clip", is_idle=name is None
     )
     config = ScoreConfig(
         clip=parse_clip(name, weights=clip_weights, quick_gelu=quick_gelu) if name else None,
         heads=heads,
+        embeddings=embeddings,
         phash=phash,
         language=language,
         use_columns=not no_columns,
@@ -150,6 +154,7 @@ def filter_(
     config = ScoreConfig(
         clip=clip,
         heads=heads,
+        embeddings="embedding" in rules.dedup,
         phash="phash" in rules.dedup,
         language=bool(rules.languages),
         use_columns=not no_columns,
@@ -213,7 +218,7 @@ def _with_clip(
     from t2igan.curate.presets import check_used
 
     rules = chosen.rules
-    is_judged = rules.min_clip is not None or rules.clip_top is not None
+    is_judged = rules.min_clip is not None or rules.clip_top is not None or "embedding" in rules.dedup
     if not is_judged and not needs_one:
         refuse_idle(
             {"--clip-weights": weights, "--quick-gelu/--gelu": quick_gelu}, "--min-clip", is_idle=True

@@ -77,10 +77,15 @@ def read_embeddings(
             f"{folder.where(name)}: is missing, and the table beside it speaks of it. Make it with {make}."
         )
     with folder.fetched(name) as path:
-        layout = read_front(Folder(str(path.parent)), path.name)
-        why = _why_unfit(layout, table, column)
-        if why:
-            raise DataError(f"{folder.where(name)}: {why}. Remove it, and make it anew with {make}.")
+        try:
+            layout = read_front(Folder(str(path.parent)), path.name)
+            why = _why_unfit(layout, table, column)
+            if why:
+                raise DataError(f"{path.name}: {why}.")
+        except DataError as error:
+            raise DataError(
+                f"{folder.where(name)}: cannot be used. Remove it, and make it anew with {make}. ({error})"
+            ) from error
         at = layout.tensors[EMBED]
         every = np.memmap(path, "<f2", mode="r", offset=layout.data_start + at.start, shape=at.shape)
         return np.array(every[rows])

@@ -62,7 +62,7 @@ def write_preview(path: Path, found: ScoreSet, selection: Selection, *, count: i
     ]
     sheets = edge_sheets(found.load, selection, count)
     sheets += plain_sheets(found.load, selection, plain, count)
-    sheets += pair_sheets(found.load, selection, count)
+    sheets += pair_sheets(found.load, selection, count, load_embeddings=found.load_embeddings)
     _add_sheets(report, found, selection, sheets)
     report.save(path)
     return sum(len(group.examples) for sheet in sheets for group in sheet.groups)

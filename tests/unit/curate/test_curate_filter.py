@@ -148,7 +148,7 @@ def test_another_selection_replaces_the_old_one_if_that_is_asked_for(shapes: Pat
 
 
 def test_the_output_is_the_same_with_one_worker_and_with_two(shapes: Path, tmp_path: Path):
-    config = ScoreConfig(clip=SMALL, phash=True, batch=4)
+    config = ScoreConfig(clip=SMALL, embeddings=True, phash=True, batch=4)
     for count in (1, 2):
         run(
             shapes,
@@ -157,7 +157,7 @@ def test_the_output_is_the_same_with_one_worker_and_with_two(shapes: Path, tmp_p
             count=count,
             clip=CLIP,
             min_clip=0.5,
-            dedup=("phash",),
+            dedup=("phash", "embedding"),
         )
     assert tree(tmp_path / "1") == tree(tmp_path / "2")
     assert tree(tmp_path / "1.scores") == tree(tmp_path / "2.scores")
