@@ -167,6 +167,11 @@ def _check_companions(rules: Rules, overrides: Mapping[str, Any]) -> None:
     """Refuse options that say how a rule works which is not there."""
     companions = {
         "phash_distance": ("--phash-distance", "phash" in rules.dedup, "--dedup phash"),
+        "embedding_similarity": (
+            "--embedding-similarity",
+            "embedding" in rules.dedup,
+            "--dedup embedding",
+        ),
         "keep_unknown_language": ("--drop-unknown-language", bool(rules.languages), "--languages"),
     }
     for field, (option, is_used, needed) in companions.items():

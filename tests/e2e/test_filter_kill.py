@@ -25,7 +25,7 @@ SETTINGS = (
     "--caption-words",
     "..12",
     "--dedup",
-    "exact,phash",
+    "exact,phash,embedding",
 )
 
 

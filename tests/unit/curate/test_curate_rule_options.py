@@ -17,13 +17,13 @@ def test_options_say_every_rule():
     rules = chosen(
         min_resolution=256, max_aspect=3.0, min_bytes=5000, caption_words="2..70", caption_chars="5..", letters=True, max_repetition=0.2,
         languages="en, de", drop_unknown_language=True, max_nsfw=0.5, max_watermark=0.5, clip="ViT-L-14/openai", min_clip=0.2,
-        clip_top=0.5, aesthetic="v2", min_aesthetic=5.0, dedup="exact,phash", phash_distance=0,
+        clip_top=0.5, aesthetic="v2", min_aesthetic=5.0, dedup="exact,embedding,phash", phash_distance=0,
         embedding_similarity=0.9, missing="keep",
     ).rules  # fmt: skip
     assert rules.caption_words == (2, 70)
     assert rules.caption_chars == (5, 2**31 - 1)
     assert (rules.languages, rules.keep_unknown_language) == (("en", "de"), False)
-    assert (rules.dedup, rules.phash_distance, rules.missing) == (("exact", "phash"), 0, "keep")
+    assert (rules.dedup, rules.phash_distance, rules.missing) == (("exact", "embedding", "phash"), 0, "keep")
     unset = {name for name, value in rules.model_dump().items() if value == Rules.model_fields[name].default}
     assert not unset  # so that a new rule gets its option
 
