@@ -27,7 +27,7 @@ from t2igan.curate.rules import KEPT, ORDER
 from t2igan.curate.table import META, Origin, Source
 from t2igan.curate.top_share import Cut
 from t2igan.errors import DataError, T2IGanError
-from t2igan.files import write_atomic
+from t2igan.files import remove_abandoned, write_atomic
 
 FORMAT = 1
 SUFFIX = ".reasons.parquet"
@@ -119,8 +119,9 @@ def write_selection(selection: Selection, folder: Path, load: Load) -> None:
 
 
 def _clear(folder: Path, selection: Selection) -> None:
-    """Take back an earlier selection's mark of being whole, and shards that this one does not have."""
+    """Take back an earlier selection's mark of being whole, shards that this one does not have, and half-written files."""
     (folder / ABOUT).unlink(missing_ok=True)
+    remove_abandoned(folder)
     for path in folder.glob(f"*{SUFFIX}"):
         if path.name.removesuffix(SUFFIX) not in selection.codes:
             path.unlink()

@@ -36,8 +36,10 @@ def claim(out: Folder, settings: Mapping[str, Any], *, overwrites: bool = False)
     Raises:
         DataError: if it holds anything else, or a data set with other settings, naming what differs.
     """
-    earlier, names = _earlier(out), out.names()
-    foreign = sorted(name for name in names if earlier is None or not OURS.fullmatch(name))
+    names = out.names()
+    earlier = _earlier(out)  # later than the names: another process may just begin
+    ours = re.compile(re.escape(INSIDE)) if earlier is None else OURS
+    foreign = sorted(name for name in names if not ours.fullmatch(name))
     if foreign:
         raise DataError(
             f"{out.url}: holds other files ({', '.join(foreign[:3])}). Choose a new or empty folder."
@@ -49,6 +51,7 @@ def claim(out: Folder, settings: Mapping[str, Any], *, overwrites: bool = False)
         raise DataError(f"{out.url}: holds a data set made with other settings: {differs}. Choose another OUT, "
                         "or give --overwrite to make it anew.")  # fmt: skip
     out.sweep()
+    inside(out).sweep()
     record(out, settings, is_complete=False, results={})
 
 
