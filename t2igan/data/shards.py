@@ -38,7 +38,7 @@ def find_shards(pattern: str, *, resolution: int | None = None) -> list[Path]:
             f"data.cache_dir, and training fetches s3://, gs://, hf:// and https:// as it needs them."
         )
     parts = [choose_folder(part, resolution) for part in pattern.split(SEPARATOR)]
-    shards = [shard for part in parts for text in expand(part) for shard in _find(text)]
+    shards = [shard for part in parts for text in _texts(part) for shard in _find(text)]
     missing = [shard for shard in shards if not shard.is_file()]
     if missing:
         share = (
@@ -48,6 +48,11 @@ def find_shards(pattern: str, *, resolution: int | None = None) -> list[Path]:
         )
         raise DataError(f"{missing[0]}: no such file{share}{_hint(missing[0])}")
     return shards
+
+
+def _texts(part: str) -> list[str]:
+    """What a pattern stands for; a name with braces that is there means itself."""
+    return [part] if Path(part).exists() else expand(part)
 
 
 def expand(pattern: str) -> list[str]:

@@ -6,7 +6,9 @@ import io
 import json
 import multiprocessing as mp
 import os
+import re
 import signal
+import socket
 import tarfile
 import time
 import weakref
@@ -388,3 +390,22 @@ def test_an_option_that_would_be_ignored_is_refused(
 def test_a_preset_without_its_threshold_names_no_model():
     assert combine("laion2b", {"min_clip": None}).clip is None
     assert combine("datacomp-clip30", {"min_clip": 0.2}).clip == "ViT-L-14/openai"
+
+
+def test_a_run_that_was_killed_at_its_very_start_goes_on_and_leaves_nothing(tmp_path: Path):
+    write_pairs(tmp_path / "in" / "0.tar", [(png(1), {"caption": "a box"})])
+    inside = tmp_path / "out" / ".t2igan"
+    (inside / "selection").mkdir(parents=True)
+    host = re.sub(r"\W", "_", socket.gethostname())
+    left = [inside / f".dataset.json.{host}.999999999.tmp", inside / "selection" / ".keep.npy.999999999.tmp"]
+    for path in left:
+        path.touch()
+    assert filtered(tmp_path / "in", tmp_path / "out")["kept"] == 1
+    assert not [path for path in left if path.exists()]
+
+
+def test_folders_may_have_any_name(tmp_path: Path):
+    name = "a b {1} [0] ü"
+    write_pairs(tmp_path / name / "0.tar", [(png(1), {"caption": "a box"})])
+    filtered(tmp_path / name, tmp_path / f"{name}'")
+    assert filtered(tmp_path / f"{name}'", tmp_path / "last")["kept"] == 1
