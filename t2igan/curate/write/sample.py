@@ -56,7 +56,9 @@ def output_members(
         known["caption"] = cleaned[0]
     known |= {"key": key, "captions": list(cleaned), **origin}
     known |= {"caption_raw": list(raw)} if raw != cleaned and "caption_raw" not in known else {}
-    known |= {"sha256": hashlib.sha256(image).hexdigest(), OURS: dict(scores)}
+    earlier = known.get(OURS)  # of an input that was filtered before: its scores stay
+    ours = (earlier if isinstance(earlier, dict) else {}) | dict(scores)
+    known |= {"sha256": hashlib.sha256(image).hexdigest(), OURS: ours}
     return {
         suffix: image,
         "txt": _text(cleaned[0]),

@@ -409,3 +409,17 @@ def test_folders_may_have_any_name(tmp_path: Path):
     write_pairs(tmp_path / name / "0.tar", [(png(1), {"caption": "a box"})])
     filtered(tmp_path / name, tmp_path / f"{name}'")
     assert filtered(tmp_path / f"{name}'", tmp_path / "last")["kept"] == 1
+
+
+def test_scores_of_a_first_filter_are_still_there_after_a_second_one(tmp_path: Path):
+    write_pairs(tmp_path / "in" / "0.tar", [(png(1), {"caption": "a box"})])
+    clip = SmallClipFeaturesConfig(checkpoint="embedded:shapes_scorer")
+    filtered(tmp_path / "in", tmp_path / "once", config=ScoreConfig(clip=clip))
+    filtered(tmp_path / "once", tmp_path / "twice", config=ScoreConfig(phash=True))
+    once, twice = (
+        json.loads(read_members(path, entry)["json"])["t2igan"]
+        for path in (tmp_path / "once" / "0.tar", tmp_path / "twice" / "0.tar")
+        for entry in index_tar(path)
+    )
+    assert CLIP in once
+    assert twice == once | {"phash": twice["phash"]}
