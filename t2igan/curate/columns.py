@@ -70,7 +70,7 @@ def column_of(table: ScoreTable, kind: str, wanted: str | None = None) -> str:
         )
     if wanted is None or wanted in models:
         return there[0] if wanted is None else f"{kind}:{wanted}"
-    option = {"clip": "min-clip or clip-top", "embedding": "embedding-similarity"}.get(kind, f"min-{kind}")
+    option = {"clip": "min-clip or clip-top", "embedding": "similarity"}.get(kind, f"min-{kind}")
     raise DataError(
         f"{where}: the threshold is meant for {kind} {wanted}, but the scores are of {', '.join(models)}. "
         f"Numbers of two models do not compare. Make the other with `t2igan data {_HOW[kind]}`, or give --{scale} {models[0]} "
