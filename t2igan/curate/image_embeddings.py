@@ -18,13 +18,19 @@ from t2igan.data.sidecar import EMBED
 from t2igan.errors import DataError
 from t2igan.tensor_file import Layout
 
-MIDDLE = ".image-"
+MIDDLE, END = ".image-", ".safetensors"
 
 
 def embeddings_name(table_name: str, column: str) -> str:
     """File name of the embeddings that belong to a table; characters that file names may lack become `_`."""
     clip = re.sub(r"[^\w.+-]", "_", column.removeprefix(EMBEDDING), flags=re.ASCII)
-    return f"{table_name.removesuffix(SUFFIX)}{MIDDLE}{clip}.safetensors"
+    return f"{table_name.removesuffix(SUFFIX)}{MIDDLE}{clip}{END}"
+
+
+def stem_of_images(name: str) -> str | None:
+    """The shard that a file name of embeddings belongs to; None if it is none."""
+    stem, middle, rest = name.partition(MIDDLE)
+    return stem if middle and rest.endswith(END) else None
 
 
 def has_embeddings(folder: Folder, table_name: str, table: ScoreTable, column: str) -> bool:
@@ -114,12 +120,19 @@ def _why_unfit(layout: Layout, table: ScoreTable, column: str) -> str:
         found = layout.strings.get(name)
         if found != value:
             return f"was made with {name} {found}, the table beside it with {value}"
+    return why_other_tar(layout, table.source.sha256, len(table))
+
+
+def why_other_tar(layout: Layout, sha256: str, count: int) -> str:
+    """Why a file is not of a tar of `count` samples; empty if it is."""
+    if layout.strings.get("input_sha256") != sha256:
+        return "was made from a tar of other bytes"
     at = layout.tensors.get(EMBED)
     is_whole = (
         at is not None
         and at.dtype == "F16"
         and len(at.shape) == 2
-        and at.shape[0] == len(table)
+        and at.shape[0] == count
         and at.end - at.start == 2 * at.shape[0] * at.shape[1]
     )
-    return "" if is_whole else f"does not hold {EMBED} of float16, a row a sample"
+    return "" if is_whole else f"does not hold {EMBED} of float16, with {count} rows"

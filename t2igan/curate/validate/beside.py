@@ -1,4 +1,4 @@
-"""The files beside a tar: do statistics, score table and text embeddings belong to it? The tar is not read."""
+"""The files beside a tar: do statistics, score table and embeddings belong to it? The tar is not read."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Collection
 import numpy as np
 
 from t2igan.curate.embed.sidecar import TOKEN_OFFSETS, TOKENS, read_front, stem_of, why_unfit
+from t2igan.curate.image_embeddings import stem_of_images, why_other_tar
 from t2igan.curate.storage import Folder, Shard
 from t2igan.curate.table import SUFFIX as SCORES
 from t2igan.curate.table import read_table
@@ -26,7 +27,7 @@ def stem_beside(name: str) -> str | None:
     for suffix in (STATS, SCORES):
         if name.endswith(suffix):
             return name.removesuffix(suffix)
-    return stem_of(name)
+    return stem_of(name) or stem_of_images(name)
 
 
 def check_beside(shard: Shard, facts: TarFacts, names: Collection[str], findings: Findings) -> None:
@@ -36,8 +37,10 @@ def check_beside(shard: Shard, facts: TarFacts, names: Collection[str], findings
             _check_stats(shard.folder, name, facts, findings)
         elif name.endswith(SCORES):
             _check_scores(shard.folder, name, facts, findings)
-        else:
+        elif stem_of(name) is not None:
             _check_embeddings(shard, name, facts, findings)
+        else:
+            _check_images(shard.folder, name, facts, findings)
 
 
 def _check_stats(folder: Folder, name: str, facts: TarFacts, findings: Findings) -> None:
@@ -89,6 +92,15 @@ def _check_embeddings(shard: Shard, name: str, facts: TarFacts, findings: Findin
         why = str(error)
     if why:
         findings.add("text embeddings do not fit", name, why)
+
+
+def _check_images(folder: Folder, name: str, facts: TarFacts, findings: Findings) -> None:
+    try:
+        why = why_other_tar(read_front(folder, name), facts.sha256, len(facts.keys))
+    except DataError as error:
+        why = str(error)
+    if why:
+        findings.add("image embeddings do not fit", name, why)
 
 
 def _why_rows_unfit(folder: Folder, name: str, layout: Layout, facts: TarFacts) -> str:

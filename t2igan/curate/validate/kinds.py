@@ -73,6 +73,7 @@ KINDS = {
     "_stats.json disagrees": _error(AGAIN),
     "score table does not fit": _error(REMOVE.format("`t2igan data score`")),
     "text embeddings do not fit": _error(REMOVE.format("`t2igan data embed`")),
+    "image embeddings do not fit": _error(REMOVE.format("`t2igan data score --embeddings`")),
     # the folder
     "shard missing": _error("Its _stats.json counts samples. Fetch or write it again."),
     "data set incomplete": _error("The command that wrote it has not ended. Run it again."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,7 @@ from t2igan.curate.score_set import ScoreSet, open_scores
 from t2igan.curate.scoring import score_shards
 from t2igan.curate.select import select
 from t2igan.curate.table import read_table, to_bytes
+from t2igan.curate.validate.run import validate_shards
 from t2igan.data.config import ShapesConfig
 from t2igan.data.pixels import open_picture
 from t2igan.data.shapes_shards import write_shapes
@@ -189,6 +191,18 @@ def test_a_shard_without_a_usable_sample_has_the_column_and_no_file(tmp_path: Pa
     tables = opened(tmp_path / "in", tmp_path / "scores")
     found = select(tables.load, ["00000"], Rules(dedup=("embedding",)), load_embeddings=tables.load_embeddings)  # fmt: skip
     assert found.counts()["semantic duplicate"] == 0
+
+
+def test_validate_names_embeddings_that_do_not_belong_to_their_shard(shapes: Path, tmp_path: Path):
+    shutil.copytree(shapes, tmp_path / "set")
+    score(tmp_path / "set", tmp_path / "set")
+    files = [tmp_path / "set" / FILE.format(f"{n:05d}") for n in range(3)]
+    assert validate_shards(str(tmp_path / "set"), workers=Workers(count=1), is_quiet=True)["findings"] == []
+    files[0].write_bytes(files[2].read_bytes())
+    files[1].write_bytes(files[1].read_bytes()[:-9])
+    (found,) = validate_shards(str(tmp_path / "set"), workers=Workers(count=1), is_quiet=True)["findings"]
+    assert (found["what"], found["level"], found["count"]) == ("image embeddings do not fit", "error", 2)
+    assert [s["sample"] for w in found["where"] for s in w["samples"]] == [path.name for path in files[:2]]
 
 
 def test_what_is_not_asked_for_or_not_there_is_said(shapes: Path, tmp_path: Path):
