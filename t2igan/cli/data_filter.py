@@ -14,11 +14,13 @@ from t2igan.cli.score_options import (
     Headers,
     MaxPixels,
     NoColumns,
+    NoModel,
     NsfwWeights,
     QuickGelu,
     WatermarkWeights,
     heads_from,
     part_from,
+    refuse_beside,
     refuse_idle,
 )
 from t2igan.cli.worker_options import Address, AsJson, Count, Engine, workers_from
@@ -125,6 +127,7 @@ def filter_(
     max_pixels: MaxPixels = MAX_PIXELS,
     headers_only: Headers = False,
     no_columns: NoColumns = False,
+    no_model: NoModel = False,
     strict: Annotated[
         bool,
         typer.Option(
@@ -151,6 +154,11 @@ def filter_(
     rules, clip = _with_clip(chosen, needs_one=bool(heads), weights=clip_weights, quick_gelu=quick_gelu)
     from t2igan.curate.config import ScoreConfig
 
+    if no_model:
+        given = {"--clip-weights": clip_weights, "--aesthetic-weights": aesthetic_weights, "--watermark-weights": watermark_weights,
+                 "--nsfw-weights": nsfw_weights, "--no-columns": no_columns, "--dedup embedding": "embedding" in rules.dedup}  # fmt: skip
+        refuse_beside("--no-model", given)
+        clip = None
     config = ScoreConfig(
         clip=clip,
         heads=heads,

@@ -34,6 +34,13 @@ Headers = Annotated[
         "--headers-only", help="Decode no image that no measure needs; broken ones show in training."
     ),
 ]
+NoModel = Annotated[
+    bool,
+    typer.Option(
+        "--no-model",
+        help="Run no network: only scores that are there count; samples without go (or stay: --missing keep).",
+    ),
+]
 NoColumns = Annotated[
     bool,
     typer.Option("--no-columns", help="Do not take scores that the data carries (LAION, COYO, DataComp)."),
@@ -70,6 +77,16 @@ def refuse_idle(given: Mapping[str, object], needed: str, *, is_idle: bool) -> N
     """
     for option in (name for name, value in given.items() if is_idle and value is not None):
         raise UsageError(f"{option}: has no effect without {needed}. Give it, or leave {option} out.")
+
+
+def refuse_beside(option: str, given: Mapping[str, object]) -> None:
+    """Refuse options that contradict another.
+
+    Raises:
+        UsageError: naming the first of them.
+    """
+    for name in (name for name, value in given.items() if value not in (None, False)):
+        raise UsageError(f"{name}: contradicts {option}. Leave one of them out.")
 
 
 def part_from(text: str) -> tuple[int, int]:

@@ -37,7 +37,7 @@ def _filled(columns: pa.Table, name: str, other: pa.ChunkedArray) -> pa.Table:
         return columns
     if name not in columns.column_names:
         return columns.append_column(name, other)
-    return columns.set_column(columns.column_names.index(name), name, pc.coalesce(columns[name], other))
+    return columns.set_column(columns.column_names.index(name), name, pc.coalesce(columns[name], other))  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def _with_decoded(columns: pa.Table, earlier: pa.Table) -> pa.Table:

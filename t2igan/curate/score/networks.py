@@ -12,10 +12,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from t2igan.curate.config import ScoreConfig, clip_name, embedding_column, head_column
+from t2igan.curate.config import HeadConfig, ScoreConfig, clip_name, embedding_column, head_column
 from t2igan.curate.measures.clip import ClipMeter
 from t2igan.curate.measures.heads import Head, load_head
 from t2igan.curate.table import Origin
+from t2igan.errors import WeightsError
 from t2igan.metrics.config import SmallClipFeaturesConfig
 
 
@@ -34,8 +35,7 @@ class Networks:
 
     @cached_property
     def _heads(self) -> dict[str, Head]:
-        heads = self._config.heads
-        return {head_column(h): load_head(h.weights, dim=self._clip.dim, kind=h.kind) for h in heads}
+        return {head_column(head): _open_head(head, self._clip.dim) for head in self._config.heads}
 
     @cached_property
     def of_files(self) -> dict[str, str]:
@@ -76,3 +76,18 @@ class Networks:
         return {
             name: replace(o, weights=prints.get(name, self._clip.weights)) for name, o in self.names().items()
         }
+
+
+def _open_head(config: HeadConfig, dim: int) -> Head:
+    """The head of a setting.
+
+    Raises:
+        WeightsError: if the file is missing, no head, or one of the published heads under another's name.
+    """
+    head = load_head(config.weights, dim=dim, kind=config.kind)
+    if config.kind == "aesthetic" and config.name in ("v1", "v2") and not head.name.startswith(config.name):
+        raise WeightsError(
+            f"{config.weights}: is laid out as aesthetic predictor {head.name}, not {config.name}: their scales differ. "
+            f"Give --aesthetic {head.name}, or a name of your own."
+        )
+    return head

@@ -14,8 +14,9 @@ import pytest
 import torch
 from PIL import Image
 
+from t2igan.cli.app import main
 from t2igan.clip_scorer import load_scorer
-from t2igan.curate.config import Rules, ScoreConfig
+from t2igan.curate.config import HeadConfig, Rules, ScoreConfig
 from t2igan.curate.engine import Workers
 from t2igan.curate.filtering import filter_shards
 from t2igan.curate.score_set import open_scores
@@ -28,7 +29,7 @@ from t2igan.data.config import ShapesConfig
 from t2igan.data.pixels import open_picture
 from t2igan.data.shapes_shards import write_shapes
 from t2igan.data.tars import index_tar, read_members
-from t2igan.errors import DataError, UsageError
+from t2igan.errors import DataError, UsageError, WeightsError
 from t2igan.metrics.config import ClipFeaturesConfig, SmallClipFeaturesConfig
 
 SMALL = SmallClipFeaturesConfig(checkpoint="embedded:shapes_scorer")
@@ -294,3 +295,41 @@ def test_a_shard_that_cannot_be_read_leaves_the_others_and_is_named_at_the_end(s
     assert (about["is_complete"], list(about["failed"])) == (False, [str(tmp_path / "in" / "00001.tar")])
     (tmp_path / "out.scores" / "00001.scores.parquet").rmdir()
     assert run(tmp_path / "in", tmp_path / "out")["samples"] == 50
+
+
+def test_without_a_model_samples_that_carry_no_score_go_and_options_that_need_one_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.chdir(tmp_path)
+    fields = [b'{"similarity": 0.4}', b'{"similarity": 0.1}', b"{}"]
+    members = [
+        (f"{n}.{s}", d)
+        for n, j in enumerate(fields)
+        for s, d in (("png", png(colour=n)), ("txt", b"a box"), ("json", j))
+    ]
+    write_tar(tmp_path / "in" / "00000.tar", members)
+    words = [
+        "data",
+        "filter",
+        "in",
+        "out",
+        "--clip",
+        "ViT-B-32/openai",
+        "--min-clip",
+        "0.3",
+        "--workers",
+        "1",
+        "--json",
+    ]
+    assert main([*words, "--no-model"]) == 0
+    assert json.loads(capsys.readouterr().out)["reasons"] == {"no clip score": 1, "clip": 1}
+    assert main([*words, "--no-model", "--nsfw-weights", "x.pth"]) == 2
+    assert "--nsfw-weights: contradicts --no-model" in capsys.readouterr().err
+
+
+def test_a_head_of_the_first_predictor_is_not_taken_for_the_second(shapes: Path, tmp_path: Path):
+    dim = load_scorer(CLIP).embed_texts(["a"]).shape[1]
+    torch.save({"weight": torch.randn(1, dim), "bias": torch.zeros(1)}, tmp_path / "v1.pth")
+    config = ScoreConfig(clip=SMALL, heads=(HeadConfig(weights=str(tmp_path / "v1.pth"), name="v2"),))
+    with pytest.raises(WeightsError, match="is laid out as aesthetic predictor v1, not v2"):
+        score_shards(str(shapes), config=config, scores=str(tmp_path / "s"), workers=ONE, is_quiet=True)
