@@ -13,7 +13,8 @@ from t2igan.curate.score_set import ScoreSet
 from t2igan.curate.scoring import run_scoring, score_tasks
 from t2igan.curate.select import select
 from t2igan.curate.selection import Selection
-from t2igan.curate.storage import Folder, list_shards
+from t2igan.curate.shards import list_shards
+from t2igan.curate.storage import Folder
 from t2igan.curate.writing import Target
 from t2igan.errors import DataError
 

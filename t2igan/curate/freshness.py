@@ -6,7 +6,8 @@ import contextlib
 import hashlib
 from pathlib import Path
 
-from t2igan.curate.storage import Folder, Shard
+from t2igan.curate.shards import Shard
+from t2igan.curate.storage import Folder
 from t2igan.curate.table import Source
 
 

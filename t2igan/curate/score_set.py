@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from t2igan.curate.image_embeddings import read_embeddings
-from t2igan.curate.storage import Folder, Shard, list_shards
+from t2igan.curate.shards import Shard, list_shards
+from t2igan.curate.storage import Folder
 from t2igan.curate.table import SUFFIX, ScoreTable, read_table
 from t2igan.errors import DataError
 

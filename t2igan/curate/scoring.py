@@ -12,7 +12,8 @@ from t2igan.curate.failures import refuse
 from t2igan.curate.progress import Progress
 from t2igan.curate.score.shard import MakeScorer
 from t2igan.curate.score.task import ScoreTask, score_task
-from t2igan.curate.storage import Folder, Shard, list_shards
+from t2igan.curate.shards import Shard, list_shards
+from t2igan.curate.storage import Folder
 from t2igan.errors import UsageError
 
 

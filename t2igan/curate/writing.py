@@ -14,7 +14,8 @@ from t2igan.curate.progress import Progress
 from t2igan.curate.score.task import score_task
 from t2igan.curate.score_set import ScoreSet, open_scores
 from t2igan.curate.selection import Selection, read_selection, write_selection
-from t2igan.curate.storage import Folder, Shard
+from t2igan.curate.shards import Shard
+from t2igan.curate.storage import Folder
 from t2igan.curate.write.dataset import claim, inside, provenance, record, remove_stale, settings_hash
 from t2igan.curate.write.shard import WriteTask, make_writer
 from t2igan.errors import UsageError

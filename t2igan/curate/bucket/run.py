@@ -11,7 +11,8 @@ from t2igan.curate.config import MAX_PIXELS
 from t2igan.curate.engine import Failure, Workers, run_tasks
 from t2igan.curate.failures import refuse
 from t2igan.curate.progress import Progress
-from t2igan.curate.storage import Folder, Shard, list_shards
+from t2igan.curate.shards import Shard, list_shards
+from t2igan.curate.storage import Folder
 from t2igan.curate.write.dataset import claim, provenance, record, remove_stale, settings_hash
 from t2igan.data.convert import JPEG_QUALITY, LOSSLESS_UP_TO
 from t2igan.errors import DataError, UsageError

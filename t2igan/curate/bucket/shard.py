@@ -16,7 +16,8 @@ from typing import Any
 from t2igan import __version__
 from t2igan.curate.bucket.sample import Prepared, output_keys, output_members, prepare
 from t2igan.curate.freshness import is_newer
-from t2igan.curate.storage import Folder, Shard
+from t2igan.curate.shards import Shard
+from t2igan.curate.storage import Folder
 from t2igan.curate.table import Source
 from t2igan.data.pixels import BadSampleError, too_small
 from t2igan.data.samples import MAX_BYTES

@@ -8,7 +8,8 @@ from typing import Any
 from t2igan.curate.embed.run import embed_tasks
 from t2igan.curate.embed.shard import EmbedTask
 from t2igan.curate.embed.sidecar import TOKENS, read_front, stem_of, why_unfit
-from t2igan.curate.storage import Folder, list_shards
+from t2igan.curate.shards import list_shards
+from t2igan.curate.storage import Folder
 from t2igan.data.sidecar import EMBED
 from t2igan.errors import DataError
 from t2igan.tensor_file import Layout

@@ -9,7 +9,8 @@ from t2igan.curate.embed.shard import Embedded, EmbedTask, MakeEmbedder
 from t2igan.curate.engine import Failure, Workers, run_tasks
 from t2igan.curate.failures import refuse
 from t2igan.curate.progress import Progress
-from t2igan.curate.storage import Folder, Shard, list_shards
+from t2igan.curate.shards import Shard, list_shards
+from t2igan.curate.storage import Folder
 from t2igan.errors import UsageError
 from t2igan.text.config import ConditionerConfig
 

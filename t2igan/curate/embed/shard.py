@@ -20,7 +20,8 @@ from t2igan.curate.embed.sidecar import (
 )
 from t2igan.curate.embed.texts import Captions, hash_texts, read_texts
 from t2igan.curate.freshness import is_newer, touch
-from t2igan.curate.storage import Folder, Shard
+from t2igan.curate.shards import Shard
+from t2igan.curate.storage import Folder
 from t2igan.data.sidecar import EMBED, OFFSETS
 from t2igan.errors import DataError, UsageError
 from t2igan.tensor_file import Layout

@@ -21,7 +21,7 @@ from t2igan.curate.score.earlier import take_over
 from t2igan.curate.score.facts import Row, facts_of, look_at, rows_beside
 from t2igan.curate.score.measuring import MODEL_FREE, Measuring
 from t2igan.curate.score.task import ScoreTask
-from t2igan.curate.storage import Shard
+from t2igan.curate.shards import Shard
 from t2igan.curate.table import (
     FACTS,
     NewerTableError,

@@ -6,7 +6,8 @@ import hashlib
 from dataclasses import dataclass
 
 from t2igan.curate.freshness import is_of
-from t2igan.curate.storage import Folder, Shard
+from t2igan.curate.shards import Shard
+from t2igan.curate.storage import Folder
 from t2igan.curate.table import SUFFIX, ScoreTable
 
 

@@ -9,8 +9,8 @@ from typing import Self
 
 import numpy as np
 
+from t2igan.curate.shards import Shard
 from t2igan.curate.spill import Spill
-from t2igan.curate.storage import Shard
 from t2igan.curate.validate.findings import EXAMPLES, Findings
 from t2igan.data.tars import salvage_tar
 from t2igan.errors import DataError

@@ -9,7 +9,8 @@ import numpy as np
 
 from t2igan.curate.embed.sidecar import TOKEN_OFFSETS, TOKENS, read_front, stem_of, why_unfit
 from t2igan.curate.image_embeddings import stem_of_images, why_other_tar
-from t2igan.curate.storage import Folder, Shard
+from t2igan.curate.shards import Shard
+from t2igan.curate.storage import Folder
 from t2igan.curate.table import SUFFIX as SCORES
 from t2igan.curate.table import read_table
 from t2igan.curate.validate.facts import TarFacts

@@ -9,7 +9,8 @@ from typing import Any
 from t2igan.curate.config import MAX_PIXELS
 from t2igan.curate.engine import Failure, Workers, run_tasks
 from t2igan.curate.progress import Progress
-from t2igan.curate.storage import Folder, Shard, list_shards
+from t2igan.curate.shards import Shard, list_shards
+from t2igan.curate.storage import Folder
 from t2igan.curate.validate.across import KeysAcross
 from t2igan.curate.validate.beside import stem_beside
 from t2igan.curate.validate.findings import Findings

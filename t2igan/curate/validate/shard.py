@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from t2igan.curate.storage import Folder, Shard
+from t2igan.curate.shards import Shard
+from t2igan.curate.storage import Folder
 from t2igan.curate.validate.beside import check_beside
 from t2igan.curate.validate.facts import TarFacts
 from t2igan.curate.validate.findings import Finding, Findings, from_json, to_json

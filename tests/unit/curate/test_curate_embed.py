@@ -22,7 +22,8 @@ from t2igan.curate.embed.shard import ShardEmbedder
 from t2igan.curate.embed.sidecar import read_front, write_sidecar
 from t2igan.curate.embed.texts import read_texts
 from t2igan.curate.engine import Workers
-from t2igan.curate.storage import Folder, list_shards
+from t2igan.curate.shards import list_shards
+from t2igan.curate.storage import Folder
 from t2igan.data.config import ShardsConfig
 from t2igan.data.loader import build_loader
 from t2igan.data.shards import find_shards

@@ -38,7 +38,7 @@ from t2igan.curate.score_set import open_scores
 from t2igan.curate.scoring import score_shards
 from t2igan.curate.select import select
 from t2igan.curate.selection import write_selection
-from t2igan.curate.storage import list_shards
+from t2igan.curate.shards import list_shards
 from t2igan.curate.table import META, Origin, ScoreTable, read_table
 from t2igan.curate.writing import write_selected
 from t2igan.data.config import ShapesConfig

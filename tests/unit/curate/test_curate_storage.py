@@ -11,7 +11,8 @@ import fsspec
 import pytest
 from fsspec import AbstractFileSystem
 
-from t2igan.curate.storage import Folder, list_shards
+from t2igan.curate.shards import list_shards
+from t2igan.curate.storage import Folder
 from t2igan.errors import DataError
 
 

@@ -23,7 +23,8 @@ from t2igan.curate.embed.run import embed_shards
 from t2igan.curate.engine import Workers
 from t2igan.curate.score.facts import CUT_OFF
 from t2igan.curate.scoring import score_shards
-from t2igan.curate.storage import Folder, Shard
+from t2igan.curate.shards import Shard
+from t2igan.curate.storage import Folder
 from t2igan.curate.table import FACTS, Source, make_table, read_table, to_bytes
 from t2igan.curate.validate import across
 from t2igan.curate.validate.findings import Example, Finding, Findings, from_json, printable, to_json
