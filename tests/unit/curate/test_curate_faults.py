@@ -326,12 +326,12 @@ def test_two_heads_in_files_of_one_name_are_told_apart(tmp_path: Path):
         (tmp_path / name).mkdir()
         torch.save({"weight": torch.randn(1, dim), "bias": torch.zeros(1)}, tmp_path / name / "head.pth")
     configs = [
-        ScoreConfig(clip=clip, heads=(HeadConfig(weights=str(tmp_path / name / "head.pth")),))
+        ScoreConfig(clip=clip, heads=(HeadConfig(weights=str(tmp_path / name / "head.pth"), name="v1"),))
         for name in ("a", "b")
     ]
     scored(source, configs[0])
     assert scored(source, configs[0]) == 0
-    with pytest.raises(UsageError, match=r"aesthetic:v2 was measured with weights \w{16}, and the file"):
+    with pytest.raises(UsageError, match=r"aesthetic:v1 was measured with weights \w{16}, and the file"):
         scored(source, configs[1])
 
 
