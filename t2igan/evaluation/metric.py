@@ -1,0 +1,145 @@
+"""Which numbers there are, what network each looks through, and how rows become one. The maths is t2igan.metrics'."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from t2igan.errors import UsageError
+from t2igan.evaluation.probes import FeatureProbe, PairProbe, Probe
+from t2igan.evaluation.store import Rows
+from t2igan.metrics.clip_score import clip_score
+from t2igan.metrics.cmmd import cmmd
+from t2igan.metrics.config import ClipFeaturesConfig, FeaturesConfig, ScorerConfig, SmallClipFeaturesConfig
+from t2igan.metrics.fid import frechet_distance
+from t2igan.metrics.kid import kernel_distance
+from t2igan.metrics.names import distance_name, score_name
+from t2igan.metrics.prc import precision_recall
+from t2igan.metrics.stats import FeatureStats
+
+Kind = Literal["frechet", "kid", "prdc", "cmmd", "clip_score"]
+KID_SUBSETS, KID_SUBSET_SIZE = 100, 1000
+NEIGHBOURS = 3
+MOST_PRDC = 10_000  # pictures of a set; distances are quadratic
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One number, or a few that belong together."""
+
+    kind: Kind
+    network: FeaturesConfig | ScorerConfig
+
+    @property
+    def name(self) -> str:
+        """What it is called; two networks never share a name, and only Inception's Frechet distance is `fid`."""
+        if self.kind == "clip_score":
+            return score_name(self.network)  # pyright: ignore[reportArgumentType]
+        own = distance_name(self.network)  # pyright: ignore[reportArgumentType]
+        if self.kind == "frechet":
+            return own
+        network = "" if own == "fid" else f"_{own.removeprefix('fd_')}"
+        return f"{self.kind}{network}"
+
+    @property
+    def needs_reference(self) -> bool:
+        """Whether it compares two sets."""
+        return self.kind != "clip_score"
+
+
+def build_probe(metric: Metric) -> Probe:
+    """The network that a metric looks through.
+
+    Raises:
+        WeightsError: if its weights are not on this machine.
+        UsageError: if it cannot give what the metric needs.
+    """
+    if metric.kind != "clip_score":
+        return FeatureProbe(metric.network)
+    if not isinstance(metric.network, ClipFeaturesConfig | SmallClipFeaturesConfig):
+        raise UsageError(f"a CLIP score needs a CLIP, not {metric.network.kind}.")
+    return PairProbe(metric.network)
+
+
+def compute(
+    metric: Metric, rows: Rows, reference: Rows | None, *, seed: int = 0, ddof: int = 1
+) -> dict[str, Any]:
+    """The values of a metric.
+
+    Args:
+        metric: which.
+        rows: of the pictures that are judged.
+        reference: of the real ones.
+        seed: of subsets.
+        ddof: of covariances.
+
+    Returns:
+        {"value": ...} with what belongs to it.
+
+    Raises:
+        UsageError: if it needs a reference and there is none.
+        T2IGanError: if there are too few pictures.
+    """
+    if metric.needs_reference and reference is None:
+        raise UsageError(f"{metric.name}: compares with real pictures. Give them.")
+    if reference is None:
+        return _clip_score(rows, seed)
+    return _COMPARING[metric.kind](rows, reference, seed, ddof)
+
+
+def stats_of(rows: Rows) -> FeatureStats:
+    """Mean and covariance, chunk by chunk in order: the same bits whoever made the chunks."""
+    chunks = rows.chunks("features")
+    first = next(chunks)
+    stats = FeatureStats(rows.probe_name, first.shape[1], protocol=rows.probe_protocol, data=rows.source_name)
+    stats.add(first)
+    for chunk in chunks:
+        stats.add(chunk)
+    return stats
+
+
+def _frechet(rows: Rows, reference: Rows, seed: int, ddof: int) -> dict[str, Any]:
+    return {"value": frechet_distance(stats_of(rows), stats_of(reference), ddof=ddof), "ddof": ddof}
+
+
+def _kid(rows: Rows, reference: Rows, seed: int, ddof: int) -> dict[str, Any]:
+    size = min(KID_SUBSET_SIZE, rows.count, reference.count)
+    found = kernel_distance(
+        reference.all("features"), rows.all("features"), subsets=KID_SUBSETS, subset_size=size, seed=seed
+    )
+    return {"value": found.mean, "std": found.std, "subset_size": found.subset_size, "subsets": KID_SUBSETS}
+
+
+def _prdc(rows: Rows, reference: Rows, seed: int, ddof: int) -> dict[str, Any]:
+    found = precision_recall(
+        reference.all("features")[:MOST_PRDC], rows.all("features")[:MOST_PRDC], k=NEIGHBOURS
+    )
+    values = {
+        "precision": found.precision,
+        "recall": found.recall,
+        "density": found.density,
+        "coverage": found.coverage,
+    }
+    return {"value": values, "k": NEIGHBOURS, "comparison": "<=", "first": MOST_PRDC}
+
+
+def _cmmd(rows: Rows, reference: Rows, seed: int, ddof: int) -> dict[str, Any]:
+    return {
+        "value": cmmd(reference.all("features"), rows.all("features")),
+        "estimator": "biased",
+        "scale": 1000,
+    }
+
+
+def _clip_score(rows: Rows, seed: int) -> dict[str, Any]:
+    interval = clip_score(rows.all("image"), rows.all("text"), seed=seed).as_dict()
+    return {**interval, "times_100": 100 * interval["value"]}
+
+
+_COMPARING: dict[Kind, Callable[[Rows, Rows, int, int], dict[str, Any]]] = {
+    "frechet": _frechet,
+    "kid": _kid,
+    "prdc": _prdc,
+    "cmmd": _cmmd,
+}

@@ -1,0 +1,51 @@
+"""How real pictures become the ones that are compared: crop and resize, once, before any network. Torch-free."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from PIL import Image
+
+from t2igan.data.pixels import BadSampleError
+
+
+@dataclass(frozen=True)
+class Preparation:
+    """The largest centred square, shrunk with a Lanczos filter to `size`; None = pictures stay as they are.
+
+    A protocol may shrink twice: StyleGAN-T's reference at 64 px comes from the one at 256.
+    """
+
+    size: int | None = None
+    by_way_of: int | None = None  # an intermediate size, rounded to bytes
+
+    @property
+    def text(self) -> str:
+        """For results and cache keys."""
+        if self.size is None:
+            return "as stored"
+        way = f"{self.by_way_of} px, then " if self.by_way_of else ""
+        return f"centre crop, Lanczos {way}{self.size} px"
+
+    def __call__(self, picture: Image.Image) -> Image.Image:
+        """An RGB picture -> the one that is measured.
+
+        Raises:
+            BadSampleError: if its shorter side is smaller than `size`: nothing is enlarged.
+        """
+        if self.size is None:
+            return picture
+        for size in filter(None, (self.by_way_of, self.size)):
+            picture = _square(picture, size)
+        return picture
+
+
+def _square(picture: Image.Image, size: int) -> Image.Image:
+    side = min(picture.size)
+    if side < size:
+        raise BadSampleError(f"smaller than {size} px", f"{picture.width} x {picture.height}")
+    left, top = (picture.width - side) // 2, (picture.height - side) // 2
+    box = (left, top, left + side, top + side)
+    if side == size:
+        return picture.crop(box)
+    return picture.resize((size, size), Image.Resampling.LANCZOS, box=box)
