@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from t2igan.data.pixels import BadSampleError
+from t2igan.data.pixels import BadSampleError, too_small
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,9 @@ class Preparation:
 
     size: int | None = None
     by_way_of: int | None = None  # an intermediate size, rounded to bytes
+    may_enlarge: bool = (
+        False  # what is smaller becomes larger, as MS-COCO's protocols have it; else it is an error
+    )
 
     @property
     def text(self) -> str:
@@ -25,27 +28,27 @@ class Preparation:
         if self.size is None:
             return "as stored"
         way = f"{self.by_way_of} px, then " if self.by_way_of else ""
-        return f"centre crop, Lanczos {way}{self.size} px"
+        enlarged = ", smaller ones enlarged" if self.may_enlarge else ""
+        return f"centre crop, Lanczos {way}{self.size} px{enlarged}"
 
     def __call__(self, picture: Image.Image) -> Image.Image:
         """An RGB picture -> the one that is measured.
 
         Raises:
-            BadSampleError: if its shorter side is smaller than `size`: nothing is enlarged.
+            BadSampleError: if its shorter side is smaller than `size`, unless that may be enlarged.
         """
         if self.size is None:
             return picture
         for size in filter(None, (self.by_way_of, self.size)):
+            if min(picture.size) < size and not self.may_enlarge:
+                raise BadSampleError(too_small(size), f"{picture.width} x {picture.height}")
             picture = _square(picture, size)
         return picture
 
 
 def _square(picture: Image.Image, size: int) -> Image.Image:
     side = min(picture.size)
-    if side < size:
-        raise BadSampleError(f"smaller than {size} px", f"{picture.width} x {picture.height}")
     left, top = (picture.width - side) // 2, (picture.height - side) // 2
-    box = (left, top, left + side, top + side)
-    if side == size:
-        return picture.crop(box)
-    return picture.resize((size, size), Image.Resampling.LANCZOS, box=box)
+    # Cut before it is shrunk: Pillow's `box` lets the filter see what lies beyond the edges, up to 12 grey levels of noise.
+    square = picture.crop((left, top, left + side, top + side))
+    return square if side == size else square.resize((size, size), Image.Resampling.LANCZOS)
