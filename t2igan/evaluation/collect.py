@@ -41,6 +41,7 @@ def collect(
     """
     found = [Rows(cache, source, probe) for probe in probes]
     todo = sorted({chunk for rows in found for chunk in rows.missing()})[dist.rank() :: dist.world()]
+    dist.barrier()  # nobody writes before everybody has seen what is missing
     total, done = sum(len(found[0].span(chunk)) for chunk in todo), 0
     try:
         for probe in probes:

@@ -90,11 +90,15 @@ def _collect(
     settings: dict[str, Any],
 ) -> dict[Metric, Rows]:
     """The rows of each metric; networks that several metrics share run once."""
-    distinct = {(probes[m].name, probes[m].needs_captions): probes[m] for m in metrics}
+    distinct = {_key(probes[m]): probes[m] for m in metrics}
     if not distinct:
         return {}
     found = dict(zip(distinct, collect(source, list(distinct.values()), cache, **settings), strict=True))
-    return {metric: found[probes[metric].name, probes[metric].needs_captions] for metric in metrics}
+    return {metric: found[_key(probes[metric])] for metric in metrics}
+
+
+def _key(probe: Probe) -> tuple[str, str, bool]:
+    return probe.name, probe.protocol, probe.needs_captions
 
 
 def _describe(source: ImageSource) -> dict[str, Any]:
