@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from PIL import Image
 
+from t2igan import rng
 from t2igan.errors import DataError
 from t2igan.evaluation.preparation import Preparation
 from t2igan.evaluation.source import Picture
@@ -40,7 +41,7 @@ class DrawnSource:
             name: of the model, for people.
             psi: truncation.
             seed: of the first picture.
-            noise_mode: layer noise; `random` depends on the batch.
+            noise_mode: layer noise; `random` is drawn for a batch at once, from the seed and number of its first picture.
             preparation: crop and resize of what was drawn; None = as drawn.
             batch: pictures a forward pass.
 
@@ -56,8 +57,9 @@ class DrawnSource:
         self._how: dict[str, Any] = {"psi": psi, "noise_mode": noise_mode}
         self._seed = seed
         self.name = name
+        noise = f"random, {batch} at once" if noise_mode == "random" else noise_mode
         drawn = "" if self._prepare.size is None else f", {self._prepare.text}"
-        self.protocol = f"drawn at {model.resolution} px, psi {psi:g}, noise {noise_mode}, seed {seed}{drawn}"
+        self.protocol = f"drawn at {model.resolution} px, psi {psi:g}, noise {noise}, seed {seed}{drawn}"
         texts = hashlib.sha256("\0".join(self._captions).encode()).hexdigest()
         parts = (model.fingerprint, str(model.conditioner.fingerprint), str(model.device), texts)
         self.fingerprint = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:16]
@@ -68,11 +70,18 @@ class DrawnSource:
 
     def read(self, start: int, stop: int) -> Iterator[Picture]:
         """Draw pictures start .. stop - 1."""
-        captions, seeds = self._captions[start:stop], range(self._seed + start, self._seed + stop)
-        at = iter(captions)
-        for images in self._model.stream(captions, seeds, batch_size=self._batch, **self._how):
-            for image in images:
-                yield Picture(self._prepared(image), next(at))
+        for first in range(start, stop, self._batch):
+            captions = self._captions[first : min(first + self._batch, stop)]
+            images = self._draw(captions, self._seed + first)
+            for image, caption in zip(images, captions, strict=True):
+                yield Picture(self._prepared(image), caption)
+
+    def _draw(self, captions: Sequence[str], seed: int) -> torch.Tensor:
+        """One batch, uint8."""
+        with torch.random.fork_rng(devices=[self._model.device] if self._model.device.type == "cuda" else []):
+            torch.manual_seed(rng.generator(seed, "layer noise").initial_seed())
+            seeds = range(seed, seed + len(captions))
+            return self._model.generate(captions, seeds, batch_size=self._batch, **self._how)
 
     def _prepared(self, image: torch.Tensor) -> torch.Tensor:
         if self._prepare.size is None:
