@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from t2igan.errors import UsageError
-from t2igan.evaluation.probes import FeatureProbe, PairProbe, Probe
+from t2igan.evaluation.probes import OWN_WAY, FeatureProbe, PairProbe, PairRecipe, Probe
 from t2igan.evaluation.store import Rows
 from t2igan.metrics.clip_score import clip_score
 from t2igan.metrics.cmmd import cmmd
@@ -30,6 +30,7 @@ class Metric:
 
     kind: Kind
     network: FeaturesConfig | ScorerConfig
+    pairs: PairRecipe = OWN_WAY  # of a CLIP score
 
     @property
     def name(self) -> str:
@@ -59,7 +60,7 @@ def build_probe(metric: Metric) -> Probe:
         return FeatureProbe(metric.network)
     if not isinstance(metric.network, ClipFeaturesConfig | SmallClipFeaturesConfig):
         raise UsageError(f"a CLIP score needs a CLIP, not {metric.network.kind}.")
-    return PairProbe(metric.network)
+    return PairProbe(metric.network, metric.pairs)
 
 
 def compute(

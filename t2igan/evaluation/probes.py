@@ -3,15 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from dataclasses import dataclass
+from typing import Literal, Protocol
 
 import torch
+import torch.nn.functional as F
+from PIL import Image
 from torch import Tensor
 
 from t2igan.clip_scorer import Scorer, build_scorer
 from t2igan.features import build_extractor
 from t2igan.features.extractor import Extractor
 from t2igan.metrics.config import FeaturesConfig, ScorerConfig
+
+Resize = Literal["own", "open_clip", "bicubic_no_antialias"]
+
+
+@dataclass(frozen=True)
+class PairRecipe:
+    """How pictures and captions reach a CLIP."""
+
+    images: Resize = "own"
+    """`own` = our resize of batches; `open_clip` = the model's published one, with Pillow; `bicubic_no_antialias` =
+    straight to the network's size, without rounding or clamping, StyleGAN-T's."""
+    prefix: str = ""
+    """Comes before every caption."""
+
+    @property
+    def text(self) -> str:
+        """For results and cache keys."""
+        before = f", captions after {self.prefix!r}" if self.prefix else ""
+        return "image and caption" if self == PairRecipe() else f"image by {self.images}{before}"
+
+
+OWN_WAY = PairRecipe()
 
 
 class Probe(Protocol):
@@ -66,20 +91,33 @@ class PairProbe:
 
     needs_captions = True
 
-    def __init__(self, config: ScorerConfig) -> None:
+    def __init__(self, config: ScorerConfig, recipe: PairRecipe = OWN_WAY) -> None:
         """Load the network.
 
         Raises:
             WeightsError: if its weights are not on this machine.
         """
         self._scorer: Scorer = build_scorer(config)
-        self.name, self.protocol = self._scorer.name, "image and caption"
+        self._recipe, self._device = recipe, torch.device("cpu")
+        self.name, self.protocol = self._scorer.name, self._recipe.text
 
     def to(self, device: str | torch.device) -> None:
         """Move the network."""
         self._scorer.to(device)
+        self._device = torch.device(device)
 
     def __call__(self, images: Tensor, captions: Sequence[str]) -> dict[str, Tensor]:
         """uint8 images [N, 3, H, W] and N captions -> {"image": [N, D], "text": [N, D]}."""
-        image, text = self._scorer.embed_images(images), self._scorer.embed_texts(captions)
+        texts = [self._recipe.prefix + caption for caption in captions]
+        image, text = self._embed_images(images), self._scorer.embed_texts(texts)
         return {"image": image.float().cpu(), "text": text.float().cpu()}
+
+    def _embed_images(self, images: Tensor) -> Tensor:
+        if self._recipe.images == "own":
+            return self._scorer.embed_images(images)
+        if self._recipe.images == "open_clip":
+            pictures = [Image.fromarray(image.permute(1, 2, 0).cpu().numpy()) for image in images]
+            return self._scorer.embed_prepared(torch.stack([self._scorer.prepare(p) for p in pictures]))
+        size = (self._scorer.image_size,) * 2
+        x = images.to(self._device, torch.float32)
+        return self._scorer.embed_prepared(F.interpolate(x, size=size, mode="bicubic", align_corners=False))
