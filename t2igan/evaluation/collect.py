@@ -60,8 +60,10 @@ def collect(
                 done += len(pictures)
                 if on_progress:
                     on_progress(done, total)
-            for (_, rows), made in zip(wanted, parts, strict=True):
-                rows.write(chunk, {name: torch.cat([part[name] for part in made]) for name in made[0]})
+            for (probe, rows), made in zip(wanted, parts, strict=True):
+                whole = {name: torch.cat([part[name] for part in made]) for name in made[0]}
+                _check_finite(probe, whole, source, span)
+                rows.write(chunk, whole)
     finally:
         for probe in probes:
             probe.to("cpu")
@@ -86,3 +88,13 @@ def _check_captions(probe: Probe, captions: Sequence[str], source: ImageSource) 
         raise DataError(
             f"{source.name}: some pictures have no caption, which a CLIP score needs. Add captions, or leave the score out."
         )
+
+
+def _check_finite(probe: Probe, rows: dict[str, Tensor], source: ImageSource, span: range) -> None:
+    for values in rows.values():
+        bad = [span.start + i for i in (~values.isfinite().all(dim=1)).nonzero().flatten().tolist()]
+        if bad:
+            raise DataError(
+                f"{source.name}: {probe.name} gives features of {len(bad)} pictures, number {bad[0]} the first, that are "
+                "not finite. The network's weights are broken, or its precision is too low."
+            )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -11,11 +11,14 @@ from typing import Any
 import torch
 
 from t2igan import __version__, dist
+from t2igan.errors import UsageError
 from t2igan.evaluation.collect import OnProgress, collect
-from t2igan.evaluation.metric import Metric, build_probe, compute
+from t2igan.evaluation.metric import KID_SUBSET_SIZE, Metric, build_probe, compute
 from t2igan.evaluation.probes import Probe
+from t2igan.evaluation.reference import StoredReference
 from t2igan.evaluation.source import ImageSource
 from t2igan.evaluation.store import Rows
+from t2igan.metrics.stats import FeatureStats
 
 FEW = 2048  # pictures under which a Frechet distance is mostly bias
 LIBRARIES = ("torch", "numpy", "pillow")
@@ -23,7 +26,7 @@ LIBRARIES = ("torch", "numpy", "pillow")
 
 def evaluate(
     pictures: ImageSource,
-    reference: ImageSource | None,
+    reference: ImageSource | StoredReference | None,
     metrics: Sequence[Metric],
     *,
     cache: Path,
@@ -38,7 +41,7 @@ def evaluate(
 
     Args:
         pictures: what is judged.
-        reference: real pictures; None if no metric compares.
+        reference: real pictures, or their statistics for Frechet distances; None if no metric compares.
         metrics: which numbers.
         cache: folder of features, which a later call with the same pictures and networks reuses.
         device: where networks compute; None = the CPU.
@@ -54,14 +57,22 @@ def evaluate(
     Raises:
         DataError: if a picture cannot be read, or lacks a caption that is needed.
         WeightsError: if a network is not on this machine.
-        T2IGanError: if there are too few pictures.
+        UsageError: if a metric compares and there is no reference, or only statistics where it needs pictures.
+        T2IGanError: if there are too few pictures, or the statistics are of another network or preparation.
     """
     device, start = device or torch.device("cpu"), time.monotonic()
     comparing = [metric for metric in metrics if metric.needs_reference]
-    probes = {metric: build_probe(metric) for metric in metrics}
+    built = {(metric.kind == "clip_score", metric.network): metric for metric in metrics}
+    distinct = {key: build_probe(metric) for key, metric in built.items()}
+    probes = {metric: distinct[metric.kind == "clip_score", metric.network] for metric in metrics}
+    _check_reference(reference, comparing, probes)
     settings: dict[str, Any] = {"device": device, "batch": batch, "on_progress": on_progress}
     rows = _collect(pictures, metrics, probes, cache, settings)
-    real = _collect(reference, comparing, probes, cache, settings) if reference is not None else {}
+    real: Mapping[Metric, Rows | FeatureStats] = {}
+    if isinstance(reference, StoredReference):
+        real = dict.fromkeys(comparing, reference.stats)
+    elif reference is not None:
+        real = _collect(reference, comparing, probes, cache, settings)
     if dist.rank() != 0:
         return {}
     found = {
@@ -74,7 +85,7 @@ def evaluate(
         "pictures": _describe(pictures),
         "reference": _describe(reference) if reference is not None else None,
         "metrics": found,
-        "warnings": _warnings(pictures, reference, comparing),
+        "warnings": _warnings(pictures, reference, metrics),
         "seed": seed,
         "device": str(device),
         "versions": {"t2igan": __version__} | {name: version(name) for name in LIBRARIES},
@@ -101,7 +112,26 @@ def _key(probe: Probe) -> tuple[str, str, bool]:
     return probe.name, probe.protocol, probe.needs_captions
 
 
-def _describe(source: ImageSource) -> dict[str, Any]:
+def _check_reference(
+    reference: ImageSource | StoredReference | None,
+    comparing: Sequence[Metric],
+    probes: Mapping[Metric, Probe],
+) -> None:
+    """Refuse what cannot be compared before hours are spent on it."""
+    if comparing and reference is None:
+        raise UsageError(f"{comparing[0].name}: compares with real pictures. Give them.")
+    if not isinstance(reference, StoredReference):
+        return
+    for metric in comparing:
+        if metric.kind != "frechet":
+            raise UsageError(
+                f"{metric.name}: needs real pictures, and {reference.name} holds statistics, of which only Frechet "
+                "distances are made. Give the pictures, or leave it out."
+            )
+        reference.check(probes[metric])
+
+
+def _describe(source: ImageSource | StoredReference) -> dict[str, Any]:
     return {
         "name": source.name,
         "count": len(source),
@@ -110,12 +140,30 @@ def _describe(source: ImageSource) -> dict[str, Any]:
     }
 
 
-def _warnings(pictures: ImageSource, reference: ImageSource | None, comparing: Sequence[Metric]) -> list[str]:
-    found = [f"{pictures.name}: {text}" for text in pictures.warnings]
-    found += [f"{reference.name}: {text}" for text in reference.warnings] if reference is not None else []
-    counts = [len(source) for source in (pictures, reference) if source is not None]
-    if any(metric.kind == "frechet" for metric in comparing) and min(counts) < FEW:
+def _warnings(
+    pictures: ImageSource, reference: ImageSource | StoredReference | None, metrics: Sequence[Metric]
+) -> list[str]:
+    sources = [source for source in (pictures, reference) if source is not None]
+    found = [f"{source.name}: {text}" for source in sources for text in source.warnings]
+    kinds, fewest = {metric.kind for metric in metrics}, min(map(len, sources))
+    sides = [_side(source) for source in sources]
+    if len(set(sides)) > 1:
         found.append(
-            f"{min(counts)} pictures: a Frechet distance of under {FEW} is mostly bias, and compares with nothing."
+            f"pictures of {sides[0]} px against real ones of {sides[1]} px: prepare both to one size, or the distance "
+            "measures the resize."
+        )
+    if "kid" in kinds and fewest < KID_SUBSET_SIZE:
+        found.append(f"{fewest} pictures: KID's subsets are of {fewest}, not of {KID_SUBSET_SIZE}.")
+    if "frechet" in kinds and fewest < FEW:
+        found.append(
+            f"{fewest} pictures: a Frechet distance of under {FEW} is mostly bias, and compares with nothing."
         )
     return found
+
+
+def _side(source: ImageSource | StoredReference) -> str:
+    """Width x height of the first picture."""
+    if isinstance(source, StoredReference):
+        return source.side
+    height, width = next(iter(source.read(0, 1))).image.shape[1:]
+    return f"{width} x {height}"

@@ -6,21 +6,33 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import torch
+
 from t2igan.errors import UsageError
 from t2igan.evaluation.probes import OWN_WAY, FeatureProbe, PairProbe, PairRecipe, Probe
 from t2igan.evaluation.store import Rows
-from t2igan.metrics.clip_score import clip_score
+from t2igan.features.inception import inception_classifier
+from t2igan.metrics.clip_score import clip_score, cosines
 from t2igan.metrics.cmmd import cmmd
-from t2igan.metrics.config import ClipFeaturesConfig, FeaturesConfig, ScorerConfig, SmallClipFeaturesConfig
+from t2igan.metrics.config import (
+    ClipFeaturesConfig,
+    FeaturesConfig,
+    InceptionConfig,
+    ScorerConfig,
+    SmallClipFeaturesConfig,
+)
 from t2igan.metrics.fid import frechet_distance
+from t2igan.metrics.inception_score import inception_score
 from t2igan.metrics.kid import kernel_distance
 from t2igan.metrics.names import distance_name, score_name
 from t2igan.metrics.prc import precision_recall
 from t2igan.metrics.stats import FeatureStats
 
-Kind = Literal["frechet", "kid", "prdc", "cmmd", "clip_score"]
+Kind = Literal["frechet", "kid", "prdc", "cmmd", "is", "clip_score"]
+COMPARING: tuple[Kind, ...] = ("frechet", "kid", "prdc", "cmmd")
 KID_SUBSETS, KID_SUBSET_SIZE = 100, 1000
 NEIGHBOURS = 3
+IS_SPLITS = 10
 MOST_PRDC = 10_000  # pictures of a set; distances are quadratic
 
 
@@ -40,13 +52,13 @@ class Metric:
         own = distance_name(self.network)  # pyright: ignore[reportArgumentType]
         if self.kind == "frechet":
             return own
-        network = "" if own == "fid" else f"_{own.removeprefix('fd_')}"
+        network = "" if own == "fid" else f"_{own.removeprefix('fd_').removeprefix('fid_')}"
         return f"{self.kind}{network}"
 
     @property
     def needs_reference(self) -> bool:
         """Whether it compares two sets."""
-        return self.kind != "clip_score"
+        return self.kind in COMPARING
 
 
 def build_probe(metric: Metric) -> Probe:
@@ -56,6 +68,8 @@ def build_probe(metric: Metric) -> Probe:
         WeightsError: if its weights are not on this machine.
         UsageError: if it cannot give what the metric needs.
     """
+    if metric.kind == "is" and not isinstance(metric.network, InceptionConfig):
+        raise UsageError(f"an Inception Score needs Inception's classes, not {metric.network.kind}.")
     if metric.kind != "clip_score":
         return FeatureProbe(metric.network)
     if not isinstance(metric.network, ClipFeaturesConfig | SmallClipFeaturesConfig):
@@ -64,14 +78,14 @@ def build_probe(metric: Metric) -> Probe:
 
 
 def compute(
-    metric: Metric, rows: Rows, reference: Rows | None, *, seed: int = 0, ddof: int = 1
+    metric: Metric, rows: Rows, reference: Rows | FeatureStats | None, *, seed: int = 0, ddof: int = 1
 ) -> dict[str, Any]:
     """The values of a metric.
 
     Args:
         metric: which.
         rows: of the pictures that are judged.
-        reference: of the real ones.
+        reference: of the real ones; of their statistics only a Frechet distance is made.
         seed: of subsets.
         ddof: of covariances.
 
@@ -82,15 +96,26 @@ def compute(
         UsageError: if it needs a reference and there is none.
         T2IGanError: if there are too few pictures.
     """
-    if metric.needs_reference and reference is None:
-        raise UsageError(f"{metric.name}: compares with real pictures. Give them.")
-    if reference is None:
+    if metric.kind == "clip_score":
         return _clip_score(rows, seed)
-    return _COMPARING[metric.kind](rows, reference, seed, ddof)
+    if metric.kind == "is":
+        assert isinstance(metric.network, InceptionConfig)
+        return _inception_score(rows, metric.network)
+    if reference is None:
+        raise UsageError(f"{metric.name}: compares with real pictures. Give them.")
+    if metric.kind == "frechet":
+        return {"value": frechet_distance(stats_of(rows), stats_of(reference), ddof=ddof), "ddof": ddof}
+    if isinstance(reference, FeatureStats):
+        raise UsageError(
+            f"{metric.name}: needs real pictures; of statistics only Frechet distances are made."
+        )
+    return _OF_ROWS[metric.kind](rows, reference, seed)
 
 
-def stats_of(rows: Rows) -> FeatureStats:
+def stats_of(rows: Rows | FeatureStats) -> FeatureStats:
     """Mean and covariance, chunk by chunk in order: the same bits whoever made the chunks."""
+    if isinstance(rows, FeatureStats):
+        return rows
     chunks = rows.chunks("features")
     first = next(chunks)
     stats = FeatureStats(rows.probe_name, first.shape[1], protocol=rows.probe_protocol, data=rows.source_name)
@@ -100,11 +125,7 @@ def stats_of(rows: Rows) -> FeatureStats:
     return stats
 
 
-def _frechet(rows: Rows, reference: Rows, seed: int, ddof: int) -> dict[str, Any]:
-    return {"value": frechet_distance(stats_of(rows), stats_of(reference), ddof=ddof), "ddof": ddof}
-
-
-def _kid(rows: Rows, reference: Rows, seed: int, ddof: int) -> dict[str, Any]:
+def _kid(rows: Rows, reference: Rows, seed: int) -> dict[str, Any]:
     size = min(KID_SUBSET_SIZE, rows.count, reference.count)
     found = kernel_distance(
         reference.all("features"), rows.all("features"), subsets=KID_SUBSETS, subset_size=size, seed=seed
@@ -112,7 +133,7 @@ def _kid(rows: Rows, reference: Rows, seed: int, ddof: int) -> dict[str, Any]:
     return {"value": found.mean, "std": found.std, "subset_size": found.subset_size, "subsets": KID_SUBSETS}
 
 
-def _prdc(rows: Rows, reference: Rows, seed: int, ddof: int) -> dict[str, Any]:
+def _prdc(rows: Rows, reference: Rows, seed: int) -> dict[str, Any]:
     found = precision_recall(
         reference.all("features")[:MOST_PRDC], rows.all("features")[:MOST_PRDC], k=NEIGHBOURS
     )
@@ -125,7 +146,7 @@ def _prdc(rows: Rows, reference: Rows, seed: int, ddof: int) -> dict[str, Any]:
     return {"value": values, "k": NEIGHBOURS, "comparison": "<=", "first": MOST_PRDC}
 
 
-def _cmmd(rows: Rows, reference: Rows, seed: int, ddof: int) -> dict[str, Any]:
+def _cmmd(rows: Rows, reference: Rows, seed: int) -> dict[str, Any]:
     return {
         "value": cmmd(reference.all("features"), rows.all("features")),
         "estimator": "biased",
@@ -133,13 +154,23 @@ def _cmmd(rows: Rows, reference: Rows, seed: int, ddof: int) -> dict[str, Any]:
     }
 
 
+def _inception_score(rows: Rows, network: InceptionConfig) -> dict[str, Any]:
+    mean, std = inception_score(rows.all("features") @ inception_classifier(network).T, splits=IS_SPLITS)
+    return {"value": mean, "std": std, "splits": IS_SPLITS}
+
+
 def _clip_score(rows: Rows, seed: int) -> dict[str, Any]:
-    interval = clip_score(rows.all("image"), rows.all("text"), seed=seed).as_dict()
-    return {**interval, "times_100": 100 * interval["value"]}
+    """With the score of the same pictures and captions in other pairs: what a model scores that ignores captions."""
+    image, text = rows.all("image"), rows.all("text")
+    interval = clip_score(image, text, seed=seed).as_dict()
+    found: dict[str, Any] = {**interval, "times_100": 100 * interval["value"]}
+    if rows.count > 1:
+        order = torch.randperm(rows.count, generator=torch.Generator().manual_seed(seed))
+        found["shuffled"] = float(cosines(image[order], text[order.roll(1)]).mean())
+    return found
 
 
-_COMPARING: dict[Kind, Callable[[Rows, Rows, int, int], dict[str, Any]]] = {
-    "frechet": _frechet,
+_OF_ROWS: dict[Kind, Callable[[Rows, Rows, int], dict[str, Any]]] = {
     "kid": _kid,
     "prdc": _prdc,
     "cmmd": _cmmd,
