@@ -20,8 +20,7 @@ SCALE = 2  # drawn pixels a side of each pixel of the picture
 WIDTH, HEIGHT = 600, 300  # of a panel
 LEFT, RIGHT, BOTTOM = 66, 22, 46
 TITLE, ROW = 30, 18  # heights of the panel's heading and of a row of its legend
-HEAD = 44  # height of the picture's heading
-GAP = 16
+HEAD, GAP = 44, 16  # height of the picture's heading; between panels
 PAGE, INK, SOFT, RULE = "#ffffff", "#1c1e21", "#5b636d", "#e3e7eb"
 COLOURS = ("#0072b2", "#d55e00", "#00855f", "#b8559a", "#a67c00", "#3a9fd8", "#6b4fb8", "#777777")
 MAX_DOTS = 30  # longer curves show a dot at their end only
@@ -70,6 +69,7 @@ class Panel:
     y_label: str
     marks: Marks = ()  # (x, text) of upright dashed lines
     from_zero: bool = False  # whether the axis of values begins at 0
+    x_air: float = 0.0  # share of the range of x that is left free on both sides
     spots: Sequence[Spot] = ()  # those that are not finite are left out
 
 
@@ -181,7 +181,7 @@ def _draw_panel(canvas: Canvas, panel: Panel, corner: Place) -> None:
     rows = _draw_legend(canvas, list(kept), (left, top + TITLE)) if len(kept) > 1 else 0
     everything = [point for points in kept.values() for point in points]
     axes = _Axes(
-        x_range=padded([x for x, _ in everything], 0.0),
+        x_range=padded([x for x, _ in everything], panel.x_air),
         y_range=value_range(everything, from_zero=panel.from_zero),
         left=left,
         top=top + TITLE + rows * ROW + 4,
