@@ -73,6 +73,15 @@ def inception_classifier(config: InceptionConfig) -> Tensor:
     return weight.detach().float()
 
 
+def verify_archive(config: InceptionConfig) -> None:
+    """Look for the archive, and open nothing.
+
+    Raises:
+        WeightsError: if the file is not on this machine or has another checksum.
+    """
+    read_verified(FILE, file=config.weights, sha256=config.sha256, url=URL)
+
+
 def _preparation(resize: InceptionResize) -> Callable[[Tensor], Tensor]:
     if resize == "clean":
         return bicubic(SIZE, (CENTRE,) * 3, (CENTRE,) * 3)
