@@ -18,7 +18,7 @@ Metrics = Annotated[
 Features = Annotated[
     str,
     typer.Option(
-        help="Network of fd, kid and prdc: inception, dinov2, clip, or offline judge, small_clip, random_conv."
+        help="Network of fd, kid and prdc: inception, dinov2, clip:MODEL/TAG, or offline judge, small_clip, random_conv."
     ),
 ]
 Resize = Annotated[
@@ -77,16 +77,16 @@ def folder(
     check_weights(chosen)
     from t2igan.evaluation.evaluate import evaluate
     from t2igan.evaluation.preparation import Preparation
+    from t2igan.evaluation.processes import joined
     from t2igan.evaluation.reference import SUFFIX, StoredReference
     from t2igan.evaluation.sources import open_source
-    from t2igan.sampling import choose_device
 
-    place, preparation = choose_device(device), Preparation(size)
+    preparation = Preparation(size)
     judged, real = open_source(pictures, preparation), None
     if reference is not None:
         is_stored = reference.endswith(SUFFIX)
         real = StoredReference(reference) if is_stored else open_source(reference, preparation)
-    with progress_bar("pictures") as on_progress, offline_advice():
+    with joined(device) as place, progress_bar("pictures") as on_progress, offline_advice():
         found = evaluate(
             judged, real, chosen, cache=cache, device=place, batch=batch, seed=seed, on_progress=on_progress
         )
@@ -121,8 +121,9 @@ def model(
     _prepare(out)
     check_weights(chosen)
     from t2igan.evaluation.model import evaluate_model
+    from t2igan.evaluation.processes import joined
 
-    with progress_bar("pictures") as on_progress, offline_advice():
+    with joined(device) as place, progress_bar("pictures") as on_progress, offline_advice():
         found = evaluate_model(
             name,
             data,
@@ -131,7 +132,7 @@ def model(
             n=n,
             psi=psi,
             seed=seed,
-            device=device,
+            device=place,
             batch=batch,
             on_progress=on_progress,
         )
@@ -163,12 +164,12 @@ def stats(
     _prepare(out)
     check_weights([chosen])
     from t2igan.evaluation.preparation import Preparation
+    from t2igan.evaluation.processes import joined
     from t2igan.evaluation.reference import save_reference
     from t2igan.evaluation.sources import open_source
-    from t2igan.sampling import choose_device
 
-    place, real = choose_device(device), open_source(source, Preparation(size))
-    with progress_bar("pictures") as on_progress, offline_advice():
+    real = open_source(source, Preparation(size))
+    with joined(device) as place, progress_bar("pictures") as on_progress, offline_advice():
         made = save_reference(
             real, chosen, out, cache=cache, device=place, batch=batch, on_progress=on_progress
         )
@@ -189,7 +190,9 @@ def _prepare(out: Path | None) -> None:
 
 
 def _report(found: dict[str, Any], out: Path | None, *, as_json: bool) -> None:
-    """To stdout, and to a file where one is named."""
+    """To stdout, and to a file where one is named; nothing on ranks that have no result."""
+    if not found:
+        return
     if out is not None:
         from t2igan.files import write_atomic
 

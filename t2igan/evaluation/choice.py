@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 from t2igan import weights
+from t2igan.curate.clip_choice import parse_clip
 from t2igan.errors import UsageError, WeightsError, nearest
 from t2igan.evaluation.metric import Metric
 from t2igan.features.inception import verify_archive
@@ -23,14 +24,16 @@ from t2igan.metrics.config import (
 )
 
 WORDS = ("fid", "fd", "kid", "prdc", "is", "fd_dinov2", "cmmd", "clip_score")
-OFFLINE: dict[str, FeaturesConfig] = {
-    "judge": JudgeFeaturesConfig(),
+FEATURES: dict[str, FeaturesConfig] = {
+    "inception": InceptionConfig(),
+    "dinov2": DinoFeaturesConfig(),
+    "clip": ClipFeaturesConfig(model="ViT-B-32", pretrained="openai"),  # clean-fid's CLIP-FID
     "small_clip": SmallClipFeaturesConfig(),
+    "judge": JudgeFeaturesConfig(),
     "random_conv": RandomConvFeaturesConfig(),
 }
-CLIP_FID = ClipFeaturesConfig(model="ViT-B-32", pretrained="openai")  # clean-fid's second opinion
+OFFLINE = ("judge", "small_clip", "random_conv")  # kinds that need no weights from elsewhere
 CMMD = ClipFeaturesConfig(model="ViT-L-14-336", pretrained="openai")  # the published one
-FEATURES = ("inception", "dinov2", "clip", *OFFLINE)
 SCORER = "ViT-g-14/laion2b_s12b_b42k"  # StyleGAN-T's and GigaGAN's
 
 
@@ -45,10 +48,10 @@ def choose_metrics(
 
     Args:
         words: of WORDS. `fid` is Inception's; `fd`, `kid` and `prdc` look through `features`; `cmmd` through its
-            published CLIP, or through `features` where that is one of OFFLINE; `is` through Inception.
-        features: of FEATURES.
+            published CLIP, or through `features` where that is of OFFLINE; `is` through Inception.
+        features: as `network_of` reads it.
         resize: Inception's.
-        clips: for `clip_score`, MODEL/TAG of open_clip or a checkpoint of a small CLIP; none = SCORER.
+        clips: for `clip_score`, as `clip_of` reads them; none = SCORER.
 
     Raises:
         UsageError: if a word is unknown, or an option changes nothing or the meaning of a name.
@@ -70,40 +73,37 @@ def choose_metrics(
     found = [_metric(word, network, resize) for word in words if word != "clip_score"]
     if "clip_score" in words:
         found += [Metric("clip_score", clip_of(clip)) for clip in clips or (SCORER,)]
+    _check_names(found)
     return list(dict.fromkeys(found))
 
 
 def network_of(features: str, *, resize: InceptionResize = "clean") -> FeaturesConfig:
-    """The network of a word of FEATURES.
+    """What `--features` names: a word of FEATURES, and after a colon its CLIP (clip:MODEL/TAG) or checkpoint (judge:FILE).
 
     Raises:
-        UsageError: if there is no such word.
+        UsageError: if there is no such network.
     """
-    if features in OFFLINE:
-        return OFFLINE[features]
-    if features not in FEATURES:
+    kind, _, detail = features.partition(":")
+    if kind not in FEATURES:
         raise UsageError(
-            f"no feature network {features!r}{nearest(features, FEATURES)}. There are {', '.join(FEATURES)}."
+            f"no feature network {kind!r}{nearest(kind, FEATURES)}. There are {', '.join(FEATURES)}."
         )
-    known: dict[str, FeaturesConfig] = {"dinov2": DinoFeaturesConfig(), "clip": CLIP_FID}
-    return known.get(features) or InceptionConfig(resize=resize)
+    if not detail:
+        return InceptionConfig(resize=resize) if kind == "inception" else FEATURES[kind]
+    if kind == "clip":
+        return clip_of(detail)
+    if kind in ("judge", "small_clip"):
+        return type(FEATURES[kind]).model_validate({"checkpoint": detail})
+    raise UsageError(f"--features {features}: {kind} takes nothing after a colon.")
 
 
 def clip_of(text: str) -> ScorerConfig:
-    """MODEL/TAG, or a checkpoint of a small CLIP -> its section.
+    """What `--clip` names: MODEL/TAG of open_clip, or a checkpoint of a small CLIP.
 
     Raises:
         UsageError: if it is neither.
     """
-    if text.startswith("embedded:") or Path(text).is_file():
-        return SmallClipFeaturesConfig(checkpoint=text)
-    model, _, tag = text.partition("/")
-    if not tag:
-        raise UsageError(
-            f"--clip {text!r}: give MODEL/TAG of open_clip, as in {SCORER}, or the checkpoint of a small CLIP, as in "
-            "embedded:shapes_scorer."
-        )
-    return ClipFeaturesConfig(model=model, pretrained=tag)
+    return parse_clip(text)
 
 
 def check_weights(metrics: Sequence[Metric]) -> None:
@@ -134,13 +134,20 @@ def offline_advice() -> Iterator[None]:
         ) from error
 
 
+def _check_names(metrics: Sequence[Metric]) -> None:
+    names = Counter(metric.name for metric in dict.fromkeys(metrics))
+    for name, count in names.items():
+        if count > 1:
+            raise UsageError(f"{count} networks would share the name {name}. Measure by one after the other.")
+
+
 def _metric(word: str, network: FeaturesConfig, resize: InceptionResize) -> Metric:
     if word in ("fid", "fd"):
         return Metric("frechet", network)
     if word == "fd_dinov2":
         return Metric("frechet", DinoFeaturesConfig())
     if word == "cmmd":
-        return Metric("cmmd", network if network in OFFLINE.values() else CMMD)
+        return Metric("cmmd", network if network.kind in OFFLINE else CMMD)
     if word == "is":
         return Metric("is", InceptionConfig(resize=resize))
     return Metric("kid" if word == "kid" else "prdc", network)

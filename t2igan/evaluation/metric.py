@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -18,6 +19,7 @@ from t2igan.metrics.config import (
     ClipFeaturesConfig,
     FeaturesConfig,
     InceptionConfig,
+    JudgeFeaturesConfig,
     ScorerConfig,
     SmallClipFeaturesConfig,
 )
@@ -47,9 +49,10 @@ class Metric:
     @property
     def name(self) -> str:
         """What it is called; two networks never share a name, and only Inception's Frechet distance is `fid`."""
+        suffix = _own_checkpoint(self.network)
         if self.kind == "clip_score":
-            return score_name(self.network)  # pyright: ignore[reportArgumentType]
-        own = distance_name(self.network)  # pyright: ignore[reportArgumentType]
+            return score_name(self.network) + suffix  # pyright: ignore[reportArgumentType]
+        own = distance_name(self.network) + suffix  # pyright: ignore[reportArgumentType]
         if self.kind == "frechet":
             return own
         network = "" if own == "fid" else f"_{own.removeprefix('fd_').removeprefix('fid_')}"
@@ -59,6 +62,15 @@ class Metric:
     def needs_reference(self) -> bool:
         """Whether it compares two sets."""
         return self.kind in COMPARING
+
+
+def _own_checkpoint(network: FeaturesConfig | ScorerConfig) -> str:
+    """`_NAME` of a checkpoint that is not the one in the package which its kind stands for."""
+    if not isinstance(network, SmallClipFeaturesConfig | JudgeFeaturesConfig):
+        return ""
+    if network == type(network)():
+        return ""
+    return f"_{Path(network.checkpoint.removeprefix('embedded:')).stem}"
 
 
 def build_probe(metric: Metric) -> Probe:

@@ -9,6 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from t2igan.errors import DataError
 from t2igan.evaluation.collect import OnProgress
 from t2igan.evaluation.evaluate import evaluate
@@ -18,7 +20,6 @@ from t2igan.evaluation.sources.drawn import DrawnSource
 from t2igan.evaluation.sources.shards import ShardsSource
 from t2igan.metrics.config import ClipFeaturesConfig, FeaturesConfig, ScorerConfig, SmallClipFeaturesConfig
 from t2igan.pipeline import DEFAULT_MODEL, TextToImage
-from t2igan.sampling import choose_device
 
 
 def evaluate_model(
@@ -30,7 +31,7 @@ def evaluate_model(
     n: int = 30_000,
     psi: float = 1.0,
     seed: int = 0,
-    device: str = "auto",
+    device: torch.device | None = None,
     batch: int = 64,
     on_progress: OnProgress | None = None,
 ) -> dict[str, Any]:
@@ -44,7 +45,7 @@ def evaluate_model(
         n: pictures to draw, each of the next caption; at most as many as there are captions.
         psi: truncation.
         seed: of the first picture, and of subsets and bootstraps.
-        device: where networks compute: cpu, cuda, mps or auto.
+        device: where networks compute; None = the CPU.
         batch: pictures at once.
         on_progress: hears how far it is.
 
@@ -56,7 +57,7 @@ def evaluate_model(
         DataError: if no picture has a caption, or one cannot be read or is smaller than the model's.
         WeightsError: if a network is not on this machine.
     """
-    pipeline = TextToImage.from_checkpoint(model, device=choose_device(device))
+    pipeline = TextToImage.from_checkpoint(model, device=device or "cpu")
     real = ShardsSource(data, Preparation(pipeline.resolution))
     told = real.captions()
     captions = [caption for caption in told if caption.strip()]
