@@ -121,7 +121,8 @@ def show(result: dict[str, Any]) -> None:
     console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH, highlight=False)
     for line in result["recipe"]:
         console.print(line, markup=False)
-    console.print(f"recipe {result['recipe_sha256']}\n")
+    told = result["captions"]
+    console.print(f"recipe {result['recipe_sha256']}; captions' list {told['list_sha256']}\n", markup=False)
     for name, found in result["metrics"].items():
         times = f" (times 100: {found['times_100']:.2f})" if "times_100" in found else ""
         console.print(f"{name}: {found['value']:.4f}{times}", markup=False)

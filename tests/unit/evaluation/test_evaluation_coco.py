@@ -18,6 +18,7 @@ from PIL import Image
 
 from t2igan import weights
 from t2igan.cli.app import main
+from t2igan.cli.eval_coco import show
 from t2igan.data.config import ShapesConfig
 from t2igan.data.shapes import ShapesStream
 from t2igan.errors import DataError, UsageError
@@ -396,3 +397,33 @@ def test_a_result_that_is_no_fid_or_not_by_its_protocol_gets_no_published_number
     genuine = {"protocol": "gigagan", "resolution": 256, "obstacles": {"fid": [], "clip_score": ["x"]}}
     assert len(published.beside(genuine, "fid")) > 20
     assert PairRecipe().text == "image and caption"
+
+
+def test_the_table_shows_own_and_published_numbers_and_a_result_with_obstacles_no_table(
+    coco: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    result = run(coco, tmp_path, n=4, clip="none", protocol="stylegan-t")
+    show(result)
+    text = capsys.readouterr().out
+    assert "GigaGAN" not in text
+    assert "note: fd_random_conv is no FID" in text
+    assert result["captions"]["list_sha256"] in text
+    fid = {"value": 12.3456, "network": "inception"}
+    show(
+        result
+        | {
+            "resolution": 256,
+            "metrics": {"fid_legacy_tensorflow": fid},
+            "obstacles": {"fid": [], "clip_score": [""]},
+        }
+    )
+    lines = {
+        line.split("  ")[1].strip(): line for line in capsys.readouterr().out.splitlines() if "  " in line
+    }
+    header = lines["model"]
+    assert (
+        lines["embedded:shapes"].index("12.35")
+        == lines["StyleGAN-T"].index("13.9")
+        == header.index("FID, stylegan-t")
+    )
+    assert lines["DALL-E 2"].index("10.39") == header.index("other protocol")
