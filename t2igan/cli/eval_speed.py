@@ -26,7 +26,7 @@ def command(
     """
     from t2igan.bench.speed import bench_speed
     from t2igan.errors import UsageError
-    from t2igan.evaluation.speed import OWN_HEADER, PAPER_HEADER, PAPERS, own_rows, paper_rows
+    from t2igan.evaluation.speed import OWN_HEADER, PAPER_HEADER, own_rows, paper_rows
 
     sizes = [piece.strip() for piece in batch.split(",")]
     if not all(piece.isdecimal() for piece in sizes):
@@ -36,7 +36,7 @@ def command(
         model, batches=list(map(int, sizes)), precisions=precisions, repeats=repeats, device=device
     )
     if as_json:
-        papers = [vars(paper) | {"another_machine": True} for paper in PAPERS]
+        papers = [dict(zip(PAPER_HEADER, row, strict=True)) for row in paper_rows()]
         print(json.dumps(found | {"papers": papers}))
         return
     threads = "" if found["device"] == found["processor"] else f", {found['threads']} threads"

@@ -1,44 +1,12 @@
-"""The papers' speeds, to print beside one's own, and tables of both. It measures nothing: that is t2igan.bench.speed's."""
+"""Speeds that papers print, to stand beside one's own, and tables of both. It measures nothing: t2igan.bench.speed does."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
-A100 = "A100, as the papers say"
-GIGAGAN_TABLE = "GigaGAN paper (arXiv 2303.05511), table 2"
-DMD_TABLE = "DMD paper, table 3"
-SECOND_HAND = "tables of later papers, second hand"
-ANOTHER_MACHINE = "another machine"
+from t2igan.evaluation.coco.published import Row, published
 
-
-@dataclass(frozen=True)
-class PaperSpeed:
-    """What a paper says of one model."""
-
-    model: str
-    resolution: int
-    seconds: float  # an image
-    source: str
-    hardware: str = A100
-
-
-PAPERS = (
-    PaperSpeed("LAFITE", 256, 0.02, GIGAGAN_TABLE),
-    PaperSpeed("StyleGAN-T", 256, 0.10, GIGAGAN_TABLE),
-    PaperSpeed("GigaGAN", 512, 0.13, GIGAGAN_TABLE),
-    PaperSpeed("Muse-3B", 256, 1.3, GIGAGAN_TABLE),
-    PaperSpeed("Stable Diffusion 1.5", 512, 2.9, GIGAGAN_TABLE),
-    PaperSpeed("Parti-3B", 256, 6.4, GIGAGAN_TABLE),
-    PaperSpeed("Imagen", 256, 9.1, GIGAGAN_TABLE),
-    PaperSpeed("LDM", 256, 9.4, GIGAGAN_TABLE),
-    PaperSpeed("GLIDE", 256, 15.0, GIGAGAN_TABLE),
-    PaperSpeed("eDiff-I", 256, 32.0, GIGAGAN_TABLE),
-    PaperSpeed("StyleGAN-T", 64, 0.06, SECOND_HAND),
-    PaperSpeed("InstaFlow, UFOGen, DMD, DMD2", 512, 0.09, SECOND_HAND),
-    PaperSpeed("Make-A-Scene", 256, 25.0, DMD_TABLE),
-)
+ANOTHER_MACHINE = "another machine: A100, says the paper"
 OWN_HEADER = (
     "batch",
     "precision",
@@ -69,16 +37,22 @@ def own_rows(found: dict[str, Any]) -> list[list[str]]:
     ]
 
 
-def paper_rows(papers: Sequence[PaperSpeed] = PAPERS) -> list[list[str]]:
+def papers() -> list[tuple[Row, float]]:
+    """Published models with their seconds an image; the fastest first, larger pictures before smaller ones."""
+    timed = [(row, row.seconds) for row in published() if row.seconds is not None]
+    return sorted(timed, key=lambda pair: (-pair[0].resolution, pair[1]))
+
+
+def paper_rows() -> list[list[str]]:
     """Rows of PAPER_HEADER, each marked as of another machine."""
     return [
         [
-            p.model,
-            str(p.resolution),
-            f"{p.seconds:.2f}",
-            f"{1 / p.seconds:.2f}",
-            f"{ANOTHER_MACHINE}: {p.hardware}",
-            p.source,
+            row.model,
+            f"{row.resolution}" + (f" ({row.note})" if "px" in row.note else ""),
+            f"{seconds:.2f}",
+            f"{1 / seconds:.2f}",
+            ANOTHER_MACHINE,
+            row.source,
         ]
-        for p in papers
+        for row, seconds in papers()
     ]
