@@ -62,9 +62,11 @@ def evaluate(
     """
     device, start = device or torch.device("cpu"), time.monotonic()
     comparing = [metric for metric in metrics if metric.needs_reference]
-    built = {(metric.kind == "clip_score", metric.network): metric for metric in metrics}
+    built = {(metric.kind == "clip_score", metric.network, metric.pairs): metric for metric in metrics}
     distinct = {key: build_probe(metric) for key, metric in built.items()}
-    probes = {metric: distinct[metric.kind == "clip_score", metric.network] for metric in metrics}
+    probes = {
+        metric: distinct[metric.kind == "clip_score", metric.network, metric.pairs] for metric in metrics
+    }
     _check_reference(reference, comparing, probes)
     settings: dict[str, Any] = {"device": device, "batch": batch, "on_progress": on_progress}
     rows = _collect(pictures, metrics, probes, cache, settings)
