@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+PIPED_WIDTH = 120  # letters a line where no terminal says how many fit
+
 
 def command(
     model: Annotated[
@@ -46,6 +48,8 @@ def command(
     ] = False,
 ) -> None:
     """Measure distance, CLIP score, precision and recall over truncation; writes curve.csv, json, png, svg and html.
+
+    Several processes (torchrun, srun) share the work. Killed and started again, it goes on where it was.
 
     Example: t2igan eval curve --model embedded:shapes --n 300 --psi 0:1:0.1
     """
@@ -92,7 +96,7 @@ def _show(found: dict[str, Any]) -> None:
             *(f"{p[k]:.4f}" for k in ("score", "precision", "recall")),
         ]
         table.add_row(p["model"], *values, "yes" if p["pareto"] else "")
-    console = Console(highlight=False)
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
     console.print(table)
     for text in found["warnings"]:
         console.print(f"note: {text}", markup=False)

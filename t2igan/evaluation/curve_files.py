@@ -12,10 +12,14 @@ import numpy as np
 
 from t2igan import __version__, dist
 from t2igan.errors import UsageError
+from t2igan.evaluation.choice import check_weights
 from t2igan.evaluation.collect import OnProgress
 from t2igan.evaluation.curve import Curve, as_csv, measure_curve, pareto, parse_psi
 from t2igan.evaluation.curve_plots import curve_page, curve_png, curve_svg
+from t2igan.evaluation.metric import Metric
+from t2igan.evaluation.model import own_eyes
 from t2igan.evaluation.preparation import Preparation
+from t2igan.evaluation.processes import joined
 from t2igan.evaluation.source import ImageSource
 from t2igan.evaluation.sources.rendered import RenderedSource, shapes_of
 from t2igan.evaluation.sources.shards import ShardsSource
@@ -29,7 +33,6 @@ from t2igan.metrics.config import (
     SmallClipFeaturesConfig,
 )
 from t2igan.pipeline import TextToImage
-from t2igan.sampling import choose_device
 from t2igan.shapes_protocol import PROMPT_STREAM, REFERENCE_STREAM
 
 LEAST = 10  # captions, for nearest neighbours
@@ -77,24 +80,31 @@ def curve_of_models(
             f"--n {n}, --seed {seed}: give a model, {LEAST} pictures or more, and a seed from 0."
         )
     check_folder(out)
-    place = choose_device(device)
-    opened = {model: TextToImage.from_checkpoint(model, device=place) for model in models}
-    resolution = min(model.resolution for model in opened.values())
-    captions, reference = _material(opened, data, resolution, n=n, seed=seed)
-    curve = measure_curve(
-        dict(zip(labels(list(opened)), opened.values(), strict=True)),
-        captions,
-        reference,
-        psis=psis,
-        features=features or (JudgeFeaturesConfig() if data is None else InceptionConfig()),
-        clip=clip or (SmallClipFeaturesConfig() if data is None else ClipFeaturesConfig()),
-        cache=out / "features",
-        seed=seed,
-        resolution=resolution,
-        batch=batch,
-        on_progress=on_progress,
-    )
-    if dist.rank() == 0:
+    features = features or (JudgeFeaturesConfig() if data is None else InceptionConfig())
+    clip = clip or (SmallClipFeaturesConfig() if data is None else ClipFeaturesConfig())
+    check_weights([Metric("frechet", features), Metric("clip_score", clip)])
+    with joined(device) as place:
+        opened = {model: TextToImage.from_checkpoint(model, device=place) for model in models}
+        resolution = min(model.resolution for model in opened.values())
+        captions, reference = _material(opened, data, resolution, n=n, seed=seed)
+        named = dict(zip(labels(list(opened)), opened.values(), strict=True))
+        curve = measure_curve(
+            named,
+            captions,
+            reference,
+            psis=psis,
+            features=features,
+            clip=clip,
+            cache=out / "features",
+            seed=seed,
+            resolution=resolution,
+            batch=batch,
+            on_progress=on_progress,
+        )
+        is_first = dist.rank() == 0
+    for name, model in named.items():
+        curve.facts["warnings"] += [f"{name}: {text}" for text in own_eyes(model, [clip])]
+    if is_first:
         write_curve(curve, out)
     return curve
 

@@ -12,6 +12,8 @@ from torch import Tensor
 from t2igan import __version__
 from t2igan.clip_scorer import build_scorer
 from t2igan.errors import DataError, UsageError
+from t2igan.evaluation.choice import offline_advice
+from t2igan.evaluation.model import own_eyes
 from t2igan.evaluation.prompts.accuracy import CHANCE, accuracy, draws_of, shuffled
 from t2igan.evaluation.prompts.pairs import GENERAL, Pair, both_ways, read_pairs
 from t2igan.evaluation.prompts.scorers import ClipPairScorer, JudgePairScorer, PairScorer, scenes_of
@@ -163,7 +165,8 @@ def prompts_of_model(
     drawn = TextToImage.from_checkpoint(model, device=choose_device(device))
     is_shapes = shapes_of(drawn.header) is not None
     default = SmallClipFeaturesConfig() if is_shapes else ClipFeaturesConfig()
-    scorer = build_scorer(clip or default)
+    with offline_advice():
+        scorer = build_scorer(clip or default)
     if scorer.name == drawn.conditioner.fingerprint:
         raise UsageError(f"--scorer: {scorer.name} is the model's own text encoder, which it learned to please. "
                          "Give a separately trained CLIP.")  # fmt: skip
@@ -175,4 +178,5 @@ def prompts_of_model(
     else:
         pairs, source = read_pairs(prompts or GENERAL), str(prompts or "general")
     found = evaluate_prompts(drawn, pairs, scorers, seeds=seeds, seed=seed, psi=psi, on_progress=on_progress)
+    found["notes"] += own_eyes(drawn, [clip or default])
     return {"model": model or DEFAULT_MODEL, "prompts": source, **found}

@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from t2igan.cli.app import main
+from t2igan.data.config import ShapesConfig
+from t2igan.data.shapes_shards import write_shapes
 from t2igan.errors import UsageError
 from t2igan.evaluation.curve import Curve, CurvePoint, as_csv, measure_curve, pareto, parse_psi
 from t2igan.evaluation.curve_files import choose_captions, curve_of_models, labels, write_curve
@@ -144,3 +147,18 @@ def test_a_model_is_not_scored_by_its_own_text_encoder(tmp_path: Path):
     with pytest.raises(UsageError, match="text encoder of embedded:shapes"):
         curve_of_models(["embedded:shapes"], psi="1", n=10, out=tmp_path, device="cpu",
                         clip=SmallClipFeaturesConfig(checkpoint="embedded:shapes_clip"))  # fmt: skip
+
+
+def test_the_command_writes_and_prints_the_same_curve(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    words = ["eval", "curve", "-m", "embedded:shapes", "--psi", "0.5,1", "--n", "10", "--features", "random_conv",
+             "--device", "cpu", "--out", str(tmp_path / "out")]  # fmt: skip
+    write_shapes(tmp_path / "set", n=12, resolution=48, seed=3, config=ShapesConfig(), per_shard=12)
+    clip = ["--data", str(tmp_path / "set"), "--clip", "embedded:shapes_scorer"]
+    assert main([*words, *clip, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told == json.loads((tmp_path / "out" / "curve.json").read_text())
+    assert told["reference"]["prepared"] == "centre crop, Lanczos 32 px"
+    assert [p["psi"] for p in told["points"]] == [0.5, 1.0]
+    assert main([*words, *clip]) == 0
+    assert "fd_random_conv" in capsys.readouterr().out
+    assert main([*words, "--n", "9"]) == 2

@@ -11,6 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from t2igan.cli.app import main
 from t2igan.data.grammar import attributes
 from t2igan.errors import DataError, UsageError
 from t2igan.evaluation.prompts.accuracy import accuracy, categories, draws_of, shuffled
@@ -186,3 +187,27 @@ def test_a_general_set_has_no_renderings_and_a_category_of_one_pair_no_control()
     with pytest.raises(UsageError, match="text encoder"):
         prompts_of_model(clip=SmallClipFeaturesConfig(checkpoint="embedded:shapes_clip"), device="cpu")
     assert categories(PAIRS) == ["count", "relation"]
+
+
+def test_the_command_asks_pairs_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    path = tmp_path / "pairs.jsonl"
+    lines = ({"category": p.category, "caption": p.caption, "swapped": p.swapped} for p in PAIRS)
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    words = [
+        "eval",
+        "prompts",
+        "--prompts",
+        str(path),
+        "--scorer",
+        "embedded:shapes_scorer",
+        "--device",
+        "cpu",
+        "--n",
+        "2",
+    ]
+    assert main([*words, "--json", "--out", str(tmp_path)]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told == json.loads((tmp_path / "prompts.json").read_text())
+    assert (told["prompts"], told["pictures"], told["controls"]["real"]) == (str(path), 20, None)
+    assert main(words) == 0
+    assert "relation" in capsys.readouterr().out

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import json
 
-from t2igan.bench.speed import bench_speed
+import pytest
+import torch
+
+from t2igan.bench.speed import bench_speed, processor
+from t2igan.cli.app import main
 from t2igan.errors import UsageError
 from t2igan.evaluation.speed import OWN_HEADER, PAPER_HEADER, own_rows, paper_rows
 
@@ -44,3 +48,16 @@ def test_papers_are_marked_as_another_machine_with_their_source():
 def test_what_cannot_be_measured_is_refused(batches: tuple[int, ...], precisions: tuple[str, ...], why: str):
     with pytest.raises(UsageError, match=why):
         bench_speed(batches=batches, precisions=precisions, device="cpu")
+
+
+def test_the_command_names_the_processor_and_the_papers(capsys: pytest.CaptureFixture[str]):
+    words = ["eval", "speed", "--batch", "1", "--repeats", "3", "--device", "cpu"]
+    assert main([*words, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["processor"] == processor(torch.device("cpu"))
+    assert {"model": "GigaGAN", "s/image": "0.13"}.items() <= next(
+        p for p in told["papers"] if p["model"] == "GigaGAN"
+    ).items()
+    assert main(words) == 0
+    assert "another machine" in capsys.readouterr().out
+    assert main([*words, "--batch", "1,x"]) == 2
