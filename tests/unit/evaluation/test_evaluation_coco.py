@@ -200,3 +200,23 @@ def test_the_table_shows_own_and_published_numbers_and_a_result_with_obstacles_n
         == header.index("FID, stylegan-t")
     )
     assert lines["DALL-E 2"].index("10.39") == header.index("other protocol")
+
+
+def test_gigagan_draws_the_captions_of_a_file_and_says_which_are_not_ms_coco_s(coco: Path, tmp_path: Path):
+    texts = [found[0][1].strip() for found in read_annotations(coco, "val2014").captions.values()][:5]
+    file = tmp_path / "captions.txt"
+    file.write_bytes("".join(f"{text}\r\n" for text in [*texts, "a strange one"]).encode())
+    changes = {"protocol": "gigagan", "captions": file, "clip": "none"}
+    result = run(coco, tmp_path / "out", n=6, **changes)
+    assert (tmp_path / "out/captions.txt").read_text().splitlines() == [*texts, "a strange one"]
+    assert "1 captions are none of captions_val2014.json" in result["obstacles"]["fid"]
+    with pytest.raises(UsageError, match="has 6 captions, and 7 are drawn"):
+        run(coco, tmp_path / "out", n=7, **changes)
+    for content, message in (
+        (b"a\n\nb\n", "line 2 is empty"),
+        (b"", "it is empty"),
+        (b"\xff\xfe", "no UTF-8 text"),
+    ):
+        file.write_bytes(content)
+        with pytest.raises(DataError, match=message):
+            run(coco, tmp_path / "out", n=6, **changes)
