@@ -119,6 +119,8 @@ def show(result: dict[str, Any]) -> None:
     from rich.console import Console
 
     console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH, highlight=False)
+    if any(result["obstacles"].values()):
+        console.print("The protocol, from which this run departs as the notes say:")
     for line in result["recipe"]:
         console.print(line, markup=False)
     told = result["captions"]

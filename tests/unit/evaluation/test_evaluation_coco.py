@@ -180,6 +180,9 @@ def test_the_table_shows_own_and_published_numbers_and_a_result_with_obstacles_n
     text = capsys.readouterr().out
     assert "GigaGAN" not in text
     assert "note: fd_random_conv is no FID" in text
+    assert text.startswith(
+        "The protocol, from which this run departs as the notes say:\nprotocol stylegan-t, 32 px"
+    )
     assert result["captions"]["list_sha256"] in text
     fid = {"value": 12.3456, "network": "inception"}
     show(
