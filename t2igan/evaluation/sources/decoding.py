@@ -15,6 +15,10 @@ from t2igan.errors import DataError
 from t2igan.evaluation.preparation import Preparation
 
 MAX_BYTES = 2**28
+PNG_EXIF = (
+    b"eXIf",
+    b"Raw profile type exif",
+)  # without one of them, looking for EXIF only decodes the picture
 MAX_PIXELS = 178_956_970
 
 
@@ -55,7 +59,8 @@ class Looks:
         self._counts["grey"] += picture.mode in ("L", "LA", "1", "I", "I;16")
         self._counts["with transparency, laid over white"] += is_transparent(picture)
         try:
-            self._counts["turned upright by EXIF"] += is_rotated(picture)
+            if picture.format != "PNG" or any(mark in data for mark in PNG_EXIF):
+                self._counts["turned upright by EXIF"] += is_rotated(picture)
         except Exception:  # metadata of a broken file, of which decoding tells
             return
 
