@@ -1,11 +1,14 @@
-"""Where pictures come from: files, zips, shards, or a generator."""
+"""Where pictures come from: files, zips, shards, or a generator. Torch-free until one is opened."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from t2igan.evaluation.preparation import Preparation
-from t2igan.evaluation.source import ImageSource
+
+if TYPE_CHECKING:
+    from t2igan.evaluation.source import ImageSource
 
 
 def open_source(place: str, preparation: Preparation | None = None) -> ImageSource:
