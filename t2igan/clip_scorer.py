@@ -28,10 +28,12 @@ class Scorer(Protocol):
     Attributes:
         name: network and weights.
         dim: length of an embedding.
+        image_size: side of the image tower's square input.
     """
 
     name: str
     dim: int
+    image_size: int
 
     def to(self, device: str | torch.device) -> None:
         """Move what profits from it."""
@@ -82,7 +84,7 @@ class ClipScorer:
         self._image = load_tower(checkpoint)
         self._text = SmallClipText(SmallClipTextConfig(checkpoint=checkpoint), {})
         self._device = torch.device("cpu")
-        self.dim = self._text.dim
+        self.dim, self.image_size = self._text.dim, self._image.image_size
         self.fingerprint = self.name = self._text.fingerprint  # of the text tower, as a conditioner's
 
     def to(self, device: str | torch.device) -> None:

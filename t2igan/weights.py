@@ -162,6 +162,25 @@ def clean_fid_resizer(size: int) -> Callable[..., Any]:
     return resize.make_resizer("PIL", False, "bicubic", (size, size))
 
 
+def clean_fid_folder_features(
+    folder: Path, network: Callable[[Any], Any], *, batch: int, workers: int = 0
+) -> Any:
+    """clean-fid's own features of a folder, in the order of its names, in mode `clean` on the CPU.
+
+    Args:
+        folder: of pictures.
+        network: float images [N, 3, 299, 299], 0..255 -> features [N, d].
+        batch: pictures at once.
+        workers: processes that read; 0 = this one.
+
+    Returns:
+        [N, d] float32 array.
+    """
+    settings: dict[str, Any] = {"num_workers": workers, "batch_size": batch, "device": torch.device("cpu")}
+    features = _import("cleanfid.fid").get_folder_features
+    return features(str(folder), model=network, mode="clean", verbose=False, **settings)
+
+
 def _import(module: str) -> Any:
     """Import a library, or say in one sentence why that cannot work."""
     try:

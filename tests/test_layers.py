@@ -21,7 +21,7 @@ ROWS = (
     {"data", "losses", "metrics", "pipeline", "clip_scorer"},
     {"recipe", "sampling", "curate", "export", "model_info", "shapes_report", "shapes_protocol"}
     | {"run_status", "run_plots", "run_compare"},
-    {"train", "edit", "convert", "shapes_eval", "pictures_eval", "demo_report", "init_recipe"},
+    {"train", "edit", "convert", "evaluation", "shapes_eval", "pictures_eval", "demo_report", "init_recipe"},
     {"demo", "bench"},
     {"dry_run"},
     {"cli"},

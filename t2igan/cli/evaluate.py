@@ -9,7 +9,16 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from t2igan.cli import eval_coco, eval_curve, eval_prompts, eval_sources, eval_speed
+
 app = typer.Typer(help="Measure a model.", no_args_is_help=True)
+app.command("coco")(eval_coco.command)
+app.command("curve")(eval_curve.command)
+app.command("folder")(eval_sources.folder)
+app.command("model")(eval_sources.model)
+app.command("prompts")(eval_prompts.command)
+app.command("speed")(eval_speed.command)
+app.command("stats")(eval_sources.stats)
 PIPED_WIDTH = 112  # letters a line where no terminal says how many fit
 
 

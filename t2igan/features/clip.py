@@ -39,6 +39,7 @@ class OpenClipScorer:
         self._tokenizer = weights.open_clip_tokenizer(config.model)
         self._device = torch.device("cpu")
         self.name, self.dim = self._images.name, self._images.dim
+        self.image_size = _size(self._model)
 
     def to(self, device: str | torch.device) -> None:
         """Move both towers."""
@@ -76,8 +77,7 @@ def _open(config: ClipFeaturesConfig) -> Any:
 
 
 def _image_tower(model: Any, config: ClipFeaturesConfig) -> Extractor:
-    told = model.visual.preprocess_cfg
-    size = told["size"][0] if isinstance(told["size"], Sequence) else int(told["size"])
+    told, size = model.visual.preprocess_cfg, _size(model)
     fingerprint = checkpoint.fingerprint(model.visual.state_dict())
     return Extractor(
         model.visual,
@@ -86,3 +86,8 @@ def _image_tower(model: Any, config: ClipFeaturesConfig) -> Extractor:
         protocol=f"bicubic {size} px",
         dim=int(model.visual.output_dim),
     )
+
+
+def _size(model: Any) -> int:
+    told = model.visual.preprocess_cfg["size"]
+    return told[0] if isinstance(told, Sequence) else int(told)

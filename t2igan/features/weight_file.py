@@ -27,7 +27,7 @@ def read_verified(name: str, *, file: str | None, sha256: str, url: str) -> byte
     Raises:
         WeightsError: if it is not on this machine, cannot be fetched, or is another file.
     """
-    path = Path(file) if file is not None else _place(name, url)
+    path = Path(file) if file is not None else _place(name, url, sha256)
     if not path.is_file() and file is None and os.environ.get("T2IGAN_ALLOW_NETWORK") == "1":
         data = _fetch(url)
         _check(data, sha256, url)
@@ -37,19 +37,19 @@ def read_verified(name: str, *, file: str | None, sha256: str, url: str) -> byte
         data = path.read_bytes()
     except OSError as error:
         raise WeightsError(
-            f"{path}: the weights are not on this machine ({error.strerror}). Put {name} of {url} there, or set "
-            f"T2IGAN_ALLOW_NETWORK=1 to let it be downloaded into the folder $T2IGAN_WEIGHTS."
+            f"{path}: the weights are not on this machine ({error.strerror}). Put {name} of {url} (SHA-256 {sha256}) "
+            f"there, or set T2IGAN_ALLOW_NETWORK=1 to let it be downloaded into the folder $T2IGAN_WEIGHTS."
         ) from error
     _check(data, sha256, str(path))
     return data
 
 
-def _place(name: str, url: str) -> Path:
+def _place(name: str, url: str, sha256: str) -> Path:
     folder = os.environ.get("T2IGAN_WEIGHTS")
     if not folder:
         raise WeightsError(
-            f"{name}: the weights are not on this machine, as $T2IGAN_WEIGHTS is not set. Put the file of {url} into a "
-            f"folder and set T2IGAN_WEIGHTS to it; with T2IGAN_ALLOW_NETWORK=1 it is downloaded into that folder."
+            f"{name}: the weights are not on this machine, as $T2IGAN_WEIGHTS is not set. Put the file of {url} (SHA-256 "
+            f"{sha256}) into a folder and set T2IGAN_WEIGHTS to it; with T2IGAN_ALLOW_NETWORK=1 it is downloaded into that folder."
         )
     return Path(folder) / name
 

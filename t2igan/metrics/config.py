@@ -10,11 +10,12 @@ from t2igan.config import Config
 
 INCEPTION_SHA256 = "f58cb9b6ec323ed63459aa4fb441fe750cfe39fafad6da5cb504a16f19e958f4"
 
+InceptionResize = Literal["clean", "legacy_tensorflow", "legacy_pytorch"]
 Psi = Annotated[float, Field(ge=-2, le=2)]
 
 
 class InceptionConfig(Config):
-    """Inception-v3 of 2015 as TorchScript, with clean-fid's resize: the features of `fid`, comparable with papers."""
+    """Inception-v3 of 2015 as TorchScript: the features of `fid`, comparable with papers of the same resize."""
 
     kind: Literal["inception"] = "inception"
     """Kind of feature network."""
@@ -22,6 +23,9 @@ class InceptionConfig(Config):
     """Path of inception-2015-12-05.pt; null = look in the folder $T2IGAN_WEIGHTS."""
     sha256: str = Field(default=INCEPTION_SHA256, pattern=r"^[0-9a-f]{64}$")
     """Checksum that the file must have. With another file set its own, and call the result by another name than FID."""
+    resize: InceptionResize = "clean"
+    """`clean` = antialiased bicubic; `legacy_tensorflow` = the network's own bilinear without antialias, StyleGAN-T's;
+    `legacy_pytorch` = torch's, pytorch-fid's."""
 
 
 class DinoFeaturesConfig(Config):

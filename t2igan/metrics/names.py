@@ -16,9 +16,13 @@ from t2igan.metrics.config import (
 
 
 def distance_name(config: FeaturesConfig) -> str:
-    """`fid` for Inception with clean-fid's resize and nothing else; other Frechet distances are `fd_NETWORK`."""
+    """`fid` for Inception with clean-fid's resize and nothing else; other Frechet distances are `fd_NETWORK`.
+
+    The genuine Inception with another resize is `fid_legacy_...`: a FID, and no other FID's equal.
+    """
     if isinstance(config, InceptionConfig):
-        return "fid" if config.sha256 == INCEPTION_SHA256 else "fd_inception"
+        name = "fid" if config.sha256 == INCEPTION_SHA256 else "fd_inception"
+        return name if config.resize == "clean" else f"{name}_{config.resize}"
     if isinstance(config, DinoFeaturesConfig):
         return f"fd_{_stem(config.model)}"
     if isinstance(config, ClipFeaturesConfig):

@@ -17,7 +17,7 @@ from t2igan.errors import WeightsError
 from t2igan.features import EXTRACTORS, build_extractor
 from t2igan.features.clip import OpenClipScorer
 from t2igan.features.extractor import bicubic
-from t2igan.features.inception import FILE, URL
+from t2igan.features.inception import FILE, URL, inception_classifier
 from t2igan.features.weight_file import read_verified
 from t2igan.metrics.config import (
     INCEPTION_SHA256,
@@ -47,9 +47,12 @@ class Archive(nn.Module):
         torch.manual_seed(0)
         pooled = nn.AdaptiveAvgPool2d(16)
         self.layers = nn.Sequential(nn.Conv2d(3, 8, 7, stride=8), nn.LeakyReLU(), pooled, nn.Flatten())
+        self.output = nn.Linear(2048, 5)
 
     def forward(self, img: Tensor, return_features: bool = False) -> Tensor:
-        return self.layers((img - 128) / 128)
+        assert return_features  # without it the archive gives logits
+        x = nn.functional.interpolate(img, size=(299, 299), mode="bilinear", align_corners=False)
+        return self.layers((x - 128) / 128)
 
 
 @pytest.fixture(scope="module")
@@ -89,6 +92,49 @@ def test_features_equal_clean_fid_s_from_any_size(size: int, archive: Path):
     found = extractor(pictures(size))
     assert found.shape == (2, 2048)
     torch.testing.assert_close(found, expected, rtol=0, atol=2e-5)  # 0.004 grey levels of 128
+
+
+@pytest.mark.parametrize("size", [64, 256, 400])
+def test_the_resize_of_2015_is_left_to_the_archive_as_clean_fid_does(size: int, archive: Path):
+    from cleanfid.inception_torchscript import InceptionV3W
+    from cleanfid.resize import build_resizer
+
+    config = InceptionConfig(weights=str(archive), sha256=sha256(archive), resize="legacy_tensorflow")
+    resize = build_resizer("legacy_tensorflow")
+    rows = np.stack([resize(picture.permute(1, 2, 0).numpy()) for picture in pictures(size)])
+    with torch.no_grad():
+        expected = InceptionV3W(str(archive.parent), download=False, resize_inside=True)(
+            torch.from_numpy(rows).permute(0, 3, 1, 2).float()
+        )
+    extractor = build_extractor(config)
+    assert torch.equal(extractor(pictures(size)), expected)
+    assert extractor.protocol == "bilinear without antialias 299 px"
+
+
+@pytest.mark.parametrize("size", [64, 400])
+def test_pytorch_fid_s_resize_is_clean_fid_s_mode_of_that_name(size: int, archive: Path):
+    from cleanfid.resize import build_resizer
+
+    resize, images = build_resizer("legacy_pytorch"), pictures(size)
+    rows = np.stack([resize(picture.permute(1, 2, 0).numpy()) for picture in images])
+    unit = torch.from_numpy(rows).permute(0, 3, 1, 2) / 255
+    with torch.no_grad():
+        expected = torch.jit.load(str(archive)).layers(2 * unit - 1)
+    config = InceptionConfig(weights=str(archive), sha256=sha256(archive), resize="legacy_pytorch")
+    extractor = build_extractor(config)
+    torch.testing.assert_close(extractor(images), expected, rtol=0, atol=1e-5)
+    assert extractor.protocol == "torch's bilinear without antialias 299 px"
+    assert distance_name(config) == "fd_inception_legacy_pytorch"
+
+
+def test_the_classifier_is_the_archive_s_last_layer_without_its_bias(archive: Path, tmp_path: Path):
+    weight = inception_classifier(InceptionConfig(weights=str(archive), sha256=sha256(archive)))
+    assert torch.equal(weight, Archive().output.weight)
+    headless, path = Archive(), tmp_path / "headless.pt"
+    headless.output = nn.Identity()  # pyright: ignore[reportAttributeAccessIssue]
+    torch.jit.script(headless).save(str(path))
+    with pytest.raises(WeightsError, match="no layer `output`"):
+        inception_classifier(InceptionConfig(weights=str(path), sha256=sha256(path)))
 
 
 def test_the_preparation_is_pillow_s_bicubic_without_rounding():
@@ -218,6 +264,7 @@ def test_clip_embeddings_are_open_clip_s(clip_config: ClipFeaturesConfig):
 def test_only_inception_with_the_known_weights_is_called_fid():
     assert distance_name(InceptionConfig()) == "fid"
     assert distance_name(InceptionConfig(sha256="0" * 64)) == "fd_inception"
+    assert distance_name(InceptionConfig(resize="legacy_tensorflow")) == "fid_legacy_tensorflow"
     assert (
         distance_name(DinoFeaturesConfig(model="vit_small_patch16_224.dino"))
         == "fd_vit_small_patch16_224.dino"
