@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import re
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+
+from torch import Tensor
 
 from t2igan.data.fileset import FileSet, is_picture, read_file
 from t2igan.data.listing.pictures import Listed, list_pictures
@@ -16,6 +21,7 @@ from t2igan.evaluation.preparation import Preparation
 from t2igan.evaluation.source import Picture
 from t2igan.evaluation.sources.decoding import MAX_BYTES, Looks, decode
 
+AHEAD = 16  # pictures decoded before they are asked for
 NUMBERS = re.compile(r"(\d+)")
 
 
@@ -59,12 +65,19 @@ class FilesSource:
         Raises:
             DataError: naming one that cannot be read.
         """
-        with open_files(self._path) as files:
-            for name in self._names[start:stop]:
-                yield Picture(
-                    decode(self._bytes(files, name), f"{self.name}/{name}", self._prepare),
-                    self._captions.get(name, ""),
-                )
+        names = self._names[start:stop]
+        with open_files(self._path) as files, ThreadPoolExecutor(os.cpu_count()) as pool:
+            coming: deque[Future[Tensor]] = deque()
+            try:
+                for number in range(-AHEAD, len(names)):  # decoding goes on while the caller computes
+                    if number + AHEAD < len(names):
+                        name = names[number + AHEAD]
+                        place = f"{self.name}/{name}"
+                        coming.append(pool.submit(decode, self._bytes(files, name), place, self._prepare))
+                    if number >= 0:
+                        yield Picture(coming.popleft().result(), self._captions.get(names[number], ""))
+            finally:
+                pool.shutdown(wait=False, cancel_futures=True)
 
     def _bytes(self, files: FileSet, name: str) -> bytes:
         try:
