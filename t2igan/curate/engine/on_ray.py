@@ -59,11 +59,14 @@ def _connect(workers: Workers) -> Any:
             log_to_driver=False,
             **(own if address == "local" else {}),
         )
-    except (ConnectionError, OSError, ValueError, RuntimeError) as error:
-        raise T2IGanError(
-            f"--address {address}: no Ray cluster ({str(error).splitlines()[0]}). Start one with `ray start --head`, "
-            "or leave --address out to use this machine."
-        ) from error
+    except Exception as error:  # Ray raises bare ones as well
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        advice = (
+            "Use --engine processes."
+            if address == "local"
+            else "Start one with `ray start --head`, or leave --address out."
+        )
+        raise T2IGanError(f"--engine ray, {address}: no Ray cluster ({why}). {advice}") from error
     return ray
 
 
