@@ -1,13 +1,10 @@
 """Where frozen third-party networks and their weights come from; the only importer of timm, open_clip and clean-fid.
 
-Never on the network unless $T2IGAN_ALLOW_NETWORK is 1: a missing file is an error at once, not a minute of retries.
-Weights are looked for in this order: an explicit local file, the folder $T2IGAN_WEIGHTS, the Hugging Face cache.
+Where their files lie is weight_places.py's.
 """
 
 from __future__ import annotations
 
-import importlib
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,8 +14,8 @@ import torch
 from torch import nn
 
 from t2igan.errors import WeightsError
+from t2igan.weight_places import SUFFIXES, find_weights, import_library
 
-SUFFIXES = (".safetensors", ".bin", ".pt", ".pth")
 TIMM_FILES = ("model.safetensors", "pytorch_model.bin")  # names inside a hub repository
 OPEN_CLIP_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 
@@ -50,12 +47,14 @@ def timm_file(name: str, file: str | None = None) -> Path | None:
         WeightsError: if the model is unknown or its weights are nowhere.
     """
     repository = getattr(_known_timm(name).get_pretrained_cfg(name), "hf_hub_id", None)
-    return _find(name, file, repository, TIMM_FILES)
+    return find_weights(name, file, repository, TIMM_FILES)
 
 
 def vision_transformer(**geometry: float) -> nn.Module:
     """A timm VisionTransformer of any geometry, with random weights and no classifier; arguments are timm's."""
-    return _import("timm").models.vision_transformer.VisionTransformer(num_classes=0, **geometry).eval()
+    return (
+        import_library("timm").models.vision_transformer.VisionTransformer(num_classes=0, **geometry).eval()
+    )
 
 
 def open_clip_model(model: str, *, pretrained: str | None = None, quick_gelu: bool | None = None) -> Any:
@@ -70,7 +69,7 @@ def open_clip_model(model: str, *, pretrained: str | None = None, quick_gelu: bo
     Raises:
         WeightsError: if the model or tag is unknown, or the weights are not on this machine.
     """
-    open_clip = _import("open_clip")
+    open_clip = import_library("open_clip")
     name = _known_open_clip(open_clip, model)
     if pretrained is None:
         place = torch.get_default_device()  # `with torch.device("meta")` builds without memory
@@ -88,7 +87,7 @@ def open_clip_file(model: str, pretrained: str, *, quick_gelu: bool | None = Non
     Raises:
         WeightsError: if the model or tag is unknown, or its weights are nowhere.
     """
-    open_clip = _import("open_clip")
+    open_clip = import_library("open_clip")
     name = _known_open_clip(open_clip, model)
     tags = open_clip.list_pretrained_tags_by_model(name)
     file = pretrained if _is_file_name(pretrained) else None
@@ -101,14 +100,14 @@ def open_clip_file(model: str, pretrained: str, *, quick_gelu: bool | None = Non
         raise WeightsError(
             f"{file}: {name} exists with two activations. Set quick_gelu: true for OpenAI's weights, else false."
         )
-    return _find(f"{name}.{pretrained}", file, config.get("hf_hub"), OPEN_CLIP_FILES)
+    return find_weights(f"{name}.{pretrained}", file, config.get("hf_hub"), OPEN_CLIP_FILES)
 
 
 def quick_gelu_of(model: str, pretrained: str | None, quick_gelu: bool | None) -> bool:
     """The activation of a model's weights: as told, else as open_clip knows its tag."""
     if quick_gelu is not None or pretrained is None or _is_file_name(pretrained):
         return bool(quick_gelu)
-    return bool((_import("open_clip").get_pretrained_cfg(model, pretrained) or {}).get("quick_gelu"))
+    return bool((import_library("open_clip").get_pretrained_cfg(model, pretrained) or {}).get("quick_gelu"))
 
 
 def open_clip_dim(model: str, pretrained: str) -> int:
@@ -121,7 +120,7 @@ def open_clip_dim(model: str, pretrained: str) -> int:
     Raises:
         WeightsError: if the model or tag is unknown.
     """
-    open_clip = _import("open_clip")
+    open_clip = import_library("open_clip")
     name = _known_open_clip(open_clip, model)
     tags = open_clip.list_pretrained_tags_by_model(name)
     if not (_is_file_name(pretrained) or open_clip.get_pretrained_cfg(name, pretrained)):
@@ -138,7 +137,7 @@ def open_clip_dim(model: str, pretrained: str) -> int:
 
 def open_clip_tokenizer(model: str) -> Any:
     """open_clip's tokenizer for a model name or model-config JSON; its vocabulary ships with open_clip."""
-    open_clip = _import("open_clip")
+    open_clip = import_library("open_clip")
     return open_clip.get_tokenizer(_known_open_clip(open_clip, model))
 
 
@@ -149,7 +148,7 @@ def open_clip_preparation(model: Any) -> tuple[Callable[[Any], Any], Callable[[A
         PIL picture -> PIL picture of the model's input size (a bicubic resize of the shorter side and a centre crop,
         unless the model says otherwise); float images [N, 3, H, W] in [0, 1] -> the model's input.
     """
-    transform = _import("open_clip.transform")
+    transform = import_library("open_clip.transform")
     told = transform.PreprocessCfg(**model.visual.preprocess_cfg)
     whole = transform.image_transform_v2(told, is_train=False)
     *on_pictures, _to_tensor, normalize = whole.transforms
@@ -158,7 +157,7 @@ def open_clip_preparation(model: Any) -> tuple[Callable[[Any], Any], Callable[[A
 
 def clean_fid_resizer(size: int) -> Callable[..., Any]:
     """clean-fid's anti-aliased bicubic resize: uint8 [H, W, 3] array -> float32 [size, size, 3] array, 0..255."""
-    resize = _import("cleanfid.resize")
+    resize = import_library("cleanfid.resize")
     return resize.make_resizer("PIL", False, "bicubic", (size, size))
 
 
@@ -177,73 +176,13 @@ def clean_fid_folder_features(
         [N, d] float32 array.
     """
     settings: dict[str, Any] = {"num_workers": workers, "batch_size": batch, "device": torch.device("cpu")}
-    features = _import("cleanfid.fid").get_folder_features
+    features = import_library("cleanfid.fid").get_folder_features
     return features(str(folder), model=network, mode="clean", verbose=False, **settings)
-
-
-def _import(module: str) -> Any:
-    """Import a library, or say in one sentence why that cannot work."""
-    try:
-        return importlib.import_module(module)
-    except (ImportError, RuntimeError, AttributeError) as error:
-        if "torchvision" in str(error):
-            raise WeightsError(
-                f"{module} needs a torchvision that matches torch: {error}. "
-                "Install both from the same place (both CPU builds, or both CUDA builds)."
-            ) from error
-        raise WeightsError(
-            f"cannot import {module}: {error}. Install it, e.g. pip install t2igan."
-        ) from error
-
-
-def _find(name: str, file: str | None, repository: str | None, hub_files: tuple[str, ...]) -> Path | None:
-    """Local path of a network's weights; None = not here, but downloading is allowed and possible.
-
-    Raises:
-        WeightsError: if they are nowhere, naming all places that were searched.
-    """
-    if file is not None:
-        if Path(file).is_file():
-            return Path(file)
-        raise WeightsError(f"{name}: weights file {file} does not exist. Correct the path.")
-    searched = []
-    folder = os.environ.get("T2IGAN_WEIGHTS")
-    if folder:
-        for path in (Path(folder) / name, *(Path(folder) / (name + suffix) for suffix in SUFFIXES)):
-            if path.is_file():
-                return path
-        searched.append(f"{folder}/{name}{SUFFIXES[0]}")
-    cached = _find_in_hub_cache(repository, hub_files)
-    if cached:
-        return cached
-    if repository:
-        searched.append(f"the Hugging Face cache ({repository})")
-        if os.environ.get("T2IGAN_ALLOW_NETWORK") == "1":
-            return None
-    places = ", ".join(searched) or "nowhere ($T2IGAN_WEIGHTS is not set)"
-    raise WeightsError(
-        f"the weights of {name} are not on this machine; searched {places}. Put the file into a folder and set "
-        f"T2IGAN_WEIGHTS to it, or set T2IGAN_ALLOW_NETWORK=1 to let it be downloaded."
-    )
-
-
-def _find_in_hub_cache(repository: str | None, names: tuple[str, ...]) -> Path | None:
-    if not repository:
-        return None
-    hub = _import("huggingface_hub")
-    owner, project, *file = repository.rstrip("/").split(
-        "/", 2
-    )  # open_clip writes "owner/project/" or adds a file name
-    for name in file or names:
-        path = hub.try_to_load_from_cache(f"{owner}/{project}", name)
-        if isinstance(path, str):
-            return Path(path)
-    return None
 
 
 def _known_timm(name: str) -> Any:
     """timm, once it is clear that it has the model."""
-    timm = _import("timm")
+    timm = import_library("timm")
     if not timm.is_model(name):
         raise WeightsError(
             f"timm {timm.__version__} has no model {name!r}. See timm.list_models(), or upgrade timm."

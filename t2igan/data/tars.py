@@ -38,20 +38,27 @@ def index_tar(path: Path) -> list[Entry]:
         DataError: if the file is missing, empty, compressed, truncated or no tar.
     """
     check_end(path)
-    entries: list[Entry] = []
-    latest: dict[str, Entry] = {}
-    try:
-        with tarfile.open(path, "r:") as tar:
-            for member in tar:
-                _add(member, entries, latest)
-            end = tar.offset
-    except BROKEN as error:
+    entries, end, error = _scan(path)
+    if error is not None:
         raise DataError(f"{path}: not a readable tar ({error}). Fetch or write this shard again.") from error
     if not _is_zero(path, end):  # tarfile stops quietly at a header it cannot read
         raise DataError(
             f"{path}: damaged at byte {end}, after {len(entries)} samples. Fetch this shard again."
         )
     return entries
+
+
+def _scan(path: Path) -> tuple[list[Entry], int, Exception | None]:
+    """The samples, the byte behind them, and what ended the reading before the tar's end."""
+    entries: list[Entry] = []
+    latest: dict[str, Entry] = {}
+    try:
+        with tarfile.open(path, "r:") as tar:
+            for member in tar:
+                _add(member, entries, latest)
+            return entries, tar.offset, None
+    except BROKEN as error:
+        return entries, 0, error
 
 
 @dataclass(frozen=True)
@@ -69,22 +76,16 @@ def salvage_tar(path: Path) -> Salvage:
     Raises:
         DataError: if the file is not there or may not be read.
     """
-    entries: list[Entry] = []
-    latest: dict[str, Entry] = {}
-    damage, end = "", 0
+    damage = ""
     try:
         check_end(path)
     except DataError as error:
         damage = str(error).removeprefix(f"{path}: ")
         if not path.is_file() or not os.access(path, os.R_OK):
             raise
-    try:
-        with tarfile.open(path, "r:") as tar:
-            for member in tar:
-                _add(member, entries, latest)
-            end = tar.offset
-    except BROKEN as error:
-        damage = damage or f"not a readable tar ({error})"
+    entries, end, broken = _scan(path)
+    if broken is not None:
+        damage = damage or f"not a readable tar ({broken})"
     size = path.stat().st_size
     if not damage and not _is_zero(path, end):
         damage = f"damaged at byte {end}"

@@ -52,9 +52,8 @@ class SvgCanvas:
         """The whole picture."""
         return (
             f"<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 {self._width} {self._height}' "
-            f"width='{self._width}' height='{self._height}' font-family='system-ui, sans-serif'>"
-            + "".join(self._parts)
-            + "</svg>"
+            f"width='{self._width}' height='{self._height}' style='max-width: 100%; height: auto' "
+            "font-family='system-ui, sans-serif'>" + "".join(self._parts) + "</svg>"
         )
 
 

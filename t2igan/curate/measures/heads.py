@@ -15,11 +15,14 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor
 
 from t2igan import checkpoint
-from t2igan.errors import WeightsError
+from t2igan.convert import safe_pickle
+from t2igan.convert.pickled import PickledTensor
+from t2igan.errors import CheckpointError, WeightsError
 
 Kind = Literal["aesthetic", "watermark", "nsfw"]
 Linear = tuple[Tensor, Tensor]  # weight [out, in] and bias [out], float64
@@ -85,7 +88,7 @@ def _read(path: Path) -> dict[str, Tensor]:
         raise WeightsError(f"{path}: no such file. Fetch the head's weights, and correct the path.")
     try:
         found = _load(path)
-    except Exception as error:  # torch.load and safetensors raise almost anything on damaged files
+    except (CheckpointError, SafetensorError, OSError) as error:
         raise WeightsError(
             f"{path}: not a state dict in a .pth, .pt or .safetensors file ({type(error).__name__}). Fetch it again."
         ) from error
@@ -98,7 +101,14 @@ def _read(path: Path) -> dict[str, Tensor]:
 def _load(path: Path) -> Any:
     if path.suffix == ".safetensors":
         return load_file(str(path))
-    return torch.load(path, map_location="cpu", weights_only=True)
+    return _tensors(safe_pickle.load(path))
+
+
+def _tensors(found: Any) -> Any:
+    """Dicts of pickled tensors -> dicts of tensors; anything else as it is."""
+    if isinstance(found, Mapping):
+        return {key: _tensors(value) for key, value in found.items()}
+    return found.read() if isinstance(found, PickledTensor) else found
 
 
 def _layout(tensors: Mapping[str, Tensor], path: str | Path) -> tuple[str, tuple[Linear, ...]]:
