@@ -3,12 +3,12 @@
 import hashlib
 import io
 import json
-import tarfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
+from tar_files import write_tar
 from typer.testing import CliRunner
 
 from t2igan.cli.data import app
@@ -37,16 +37,6 @@ def encoded(picture: Image.Image, kind: str = "PNG", **options) -> bytes:
 
 def noise(width: int, height: int, seed: int = 0) -> Image.Image:
     return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8))
-
-
-def write_tar(path: Path, members: list[tuple[str, bytes]]) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(path, "w") as tar:
-        for name, data in members:
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-    return path
 
 
 def sample(key: str, image: bytes, suffix: str = "png", **fields) -> list[tuple[str, bytes]]:

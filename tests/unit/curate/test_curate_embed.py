@@ -4,7 +4,6 @@ import io
 import itertools
 import json
 import shutil
-import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.numpy import load_file
+from tar_files import write_tar
 from typer.testing import CliRunner
 
 from t2igan.cli.data import app
@@ -65,15 +65,6 @@ def rounded(captions) -> np.ndarray:
     embed = CONDITIONER(list(captions)).embed
     assert embed is not None
     return embed.numpy().astype(np.float16)
-
-
-def write_tar(path: Path, members: list[tuple[str, bytes]]) -> Path:
-    with tarfile.open(path, "w") as tar:
-        for name, data in members:
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-    return path
 
 
 def png() -> bytes:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import tarfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tar_files import write_tar
 
 from t2igan.cli.app import main
 from t2igan.clip_scorer import load_scorer
@@ -70,16 +70,6 @@ def png(size: tuple[int, int] = (40, 30), colour: int = 0) -> bytes:
     buffer = io.BytesIO()
     Image.new("RGB", size, (colour, 90, 200)).save(buffer, "PNG")
     return buffer.getvalue()
-
-
-def write_tar(path: Path, members: list[tuple[str, bytes]]) -> Path:
-    path.parent.mkdir(exist_ok=True, parents=True)
-    with tarfile.open(path, "w") as tar:
-        for name, data in members:
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-    return path
 
 
 def test_kept_are_those_that_an_independent_computation_keeps(shapes: Path, tmp_path: Path):

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tar_files import write_tar
 from typer.testing import CliRunner
 
 from t2igan.cli.data import app
@@ -78,16 +79,6 @@ def sideways() -> bytes:
 
 def sixteen_bit() -> bytes:
     return encoded(Image.fromarray(PIXELS[..., 0].astype(np.uint16) * 257))
-
-
-def write_tar(path: Path, members: list[tuple[str, bytes]]) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tarfile.open(path, "w") as tar:
-        for name, data in members:
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-    return path
 
 
 def sample(key: str, image: bytes | None = None, suffix: str = "png", **fields) -> list[tuple[str, bytes]]:

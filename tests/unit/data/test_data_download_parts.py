@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from local_server import local_server, needs_img2dataset, picture
-from test_data_hostile import write_tar
+from tar_files import write_tar
 
 from t2igan.data.convert import Conversion
 from t2igan.data.download import client

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tar_files import write_tar
 
 from t2igan.data.config import ShardsConfig
 from t2igan.data.pixels import BadSampleError, center_crop, open_picture, to_rgb
@@ -44,15 +45,6 @@ def bomb(width: int, height: int) -> bytes:
         struct.pack(">I", len(d)) + t + d + struct.pack(">I", zlib.crc32(t + d)) for t, d in chunks
     )
     return b"\x89PNG\r\n\x1a\n" + body
-
-
-def write_tar(path: Path, members: list[tuple[str, bytes]]) -> Path:
-    with tarfile.open(path, "w") as tar:
-        for name, data in members:
-            info = tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
-    return path
 
 
 def stream(path: Path, **options) -> ShardsStream:
