@@ -122,6 +122,35 @@ class StyleGenerator(Generator, Protocol):
         ...
 
 
+@runtime_checkable
+class Upsampler(Protocol):
+    """Images `scale` times as large. Fully convolutional: any side that is a multiple of `multiple` goes in.
+
+    Attributes:
+        z_dim: length of the latent.
+        c_dim: length of the text features that it reads; 0 = it reads no text.
+        scale: factor on both sides.
+        img_resolution: side of the images that it was trained to read, in pixels: the natural size of a tile.
+        multiple: sides of its input are multiples of this.
+    """
+
+    z_dim: int
+    c_dim: int
+    scale: int
+    img_resolution: int
+    multiple: int
+
+    def __call__(
+        self, low: Tensor, z: Tensor, c: Condition | None = None, *, noise: Tensor | None = None
+    ) -> Tensor:
+        """Images [N, 3, h, w] in [-1, 1] -> [N, 3, h scale, w scale], about [-1, 1], float32.
+
+        `z` is [N, z_dim], or [1, z_dim] for one that all rows share, which is faster. `noise`, standard normal in the
+        shape of `low`, is what it adds to its input at the strength that it was trained for; None = none.
+        """
+        ...
+
+
 class Discriminator(Protocol):
     """Images [N, 3, R, R] in [-1, 1] and a Condition -> logits [N, K], all scales and heads in K."""
 
