@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from t2igan import checkpoint, weights
 from t2igan.features.config import RandomConvConfig
 from t2igan.features.conv_tower import ConvTower, load_tower, to_unit
+from t2igan.features.dinov2 import dinov2_extractor, is_dinov2
 from t2igan.features.extractor import Extractor, bicubic
 from t2igan.features.judge import load_judge
 from t2igan.features.random_conv import RandomConvTaps
@@ -23,10 +24,14 @@ from t2igan.metrics.config import (
 def dino_features(config: DinoFeaturesConfig) -> Extractor:
     """The pooled output of a timm vision transformer, at the input size and normalisation of its weights.
 
+    DINOv2 is an exception, as published distances by it are not at timm's size: see dinov2.py.
+
     Raises:
         WeightsError: if the model is unknown or its weights are not on this machine.
     """
     vit = weights.timm_vit(config.model, pretrained=config.pretrained, file=config.weights)
+    if is_dinov2(config.model):
+        return dinov2_extractor(vit, config.model)
     told = getattr(vit, "pretrained_cfg", None) or {}
     size = int(told.get("input_size", (3, 224, 224))[-1])
     prepare = bicubic(size, told.get("mean", MEAN), told.get("std", STD))

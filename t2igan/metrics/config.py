@@ -29,7 +29,7 @@ class InceptionConfig(Config):
 
 
 class DinoFeaturesConfig(Config):
-    """The pooled output of a timm vision transformer at its own input size: `fd_MODEL`."""
+    """The pooled output of a timm vision transformer at its own input size: `fd_MODEL`. DINOv2 is at 224 px, as published."""
 
     kind: Literal["dino"] = "dino"
     """Kind of feature network."""
