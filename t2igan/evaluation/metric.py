@@ -33,7 +33,7 @@ from t2igan.metrics.stats import FeatureStats
 Kind = Literal["frechet", "kid", "prdc", "cmmd", "is", "clip_score"]
 COMPARING: tuple[Kind, ...] = ("frechet", "kid", "prdc", "cmmd")
 KID_SUBSETS, KID_SUBSET_SIZE = 100, 1000
-NEIGHBOURS = 3
+NEIGHBOURS, DENSITY_NEIGHBOURS = 3, 5  # to which balls reach: precision and recall's, density and coverage's
 IS_SPLITS = 10
 MOST_PRDC = 10_000  # pictures of a set; distances are quadratic
 
@@ -146,16 +146,15 @@ def _kid(rows: Rows, reference: Rows, seed: int) -> dict[str, Any]:
 
 
 def _prdc(rows: Rows, reference: Rows, seed: int) -> dict[str, Any]:
-    found = precision_recall(
-        reference.all("features")[:MOST_PRDC], rows.all("features")[:MOST_PRDC], k=NEIGHBOURS
-    )
+    real, drawn = (found.all("features")[:MOST_PRDC] for found in (reference, rows))
+    found = precision_recall(real, drawn, k=NEIGHBOURS, k_density=DENSITY_NEIGHBOURS)
     values = {
         "precision": found.precision,
         "recall": found.recall,
         "density": found.density,
         "coverage": found.coverage,
     }
-    return {"value": values, "k": NEIGHBOURS, "comparison": "<=", "first": MOST_PRDC}
+    return {"value": values, "k": _NEIGHBOURS_OF, "comparison": "<=", "first": MOST_PRDC}
 
 
 def _cmmd(rows: Rows, reference: Rows, seed: int) -> dict[str, Any]:
@@ -182,6 +181,12 @@ def _clip_score(rows: Rows, seed: int) -> dict[str, Any]:
     return found
 
 
+_NEIGHBOURS_OF = {
+    "precision": NEIGHBOURS,
+    "recall": NEIGHBOURS,
+    "density": DENSITY_NEIGHBOURS,
+    "coverage": DENSITY_NEIGHBOURS,
+}
 _OF_ROWS: dict[Kind, Callable[[Rows, Rows, int], dict[str, Any]]] = {
     "kid": _kid,
     "prdc": _prdc,

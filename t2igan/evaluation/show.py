@@ -16,7 +16,10 @@ def table_rows(result: dict[str, Any]) -> list[tuple[str, str, str, str, str]]:
     for name, found in result["metrics"].items():
         last = (f"{found['network']}, {found['prepared']}", n)
         if isinstance(found["value"], dict):
-            rows += [(f"{name} {part}", _number(value), "", *last) for part, value in found["value"].items()]
+            rows += [
+                (f"{name} {part}", _number(value), f"k = {found['k'][part]}", *last)
+                for part, value in found["value"].items()
+            ]
         else:
             rows.append((name, _number(found["value"]), _spread(found), *last))
         if "shuffled" in found:

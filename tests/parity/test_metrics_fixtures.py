@@ -112,7 +112,7 @@ def test_the_kernel_distance_equals_that_of(case: str, peer: str):
 @cache
 def prdc(case: str, k: int, peer: str) -> dict[str, float]:
     """The four numbers."""
-    return vars(precision_recall(*sets(case), k=k, **PRDC_OPTIONS[peer]))
+    return vars(precision_recall(*sets(case), k=k, k_density=k, **PRDC_OPTIONS[peer]))
 
 
 @pytest.mark.parametrize("k", [3, 5])

@@ -50,7 +50,16 @@ def test_a_model_is_compared_with_pictures_and_captions_and_with_chance(run: Run
         "model", "embedded:shapes", "--data", shards, "--n", 30, *JUDGE, *SCORER, "--out", "m.json"
     )
     assert code == 0, err
-    for text in ("fd_judge", "kid_judge", "prdc_judge recall", "shuffled captions", "30 / 40", "mostly bias"):
+    for text in (
+        "fd_judge",
+        "kid_judge",
+        "prdc_judge recall",
+        "k = 3",
+        "k = 5",
+        "shuffled captions",
+        "30 / 40",
+        "mostly bias",
+    ):
         assert text in out
     found = json.loads(Path("m.json").read_text())
     assert found["pictures"]["prepared"] == "drawn at 32 px, psi 1, noise const, seed 0"

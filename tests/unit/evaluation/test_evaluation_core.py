@@ -63,6 +63,12 @@ def test_a_set_against_itself_is_at_no_distance_and_recalls_everything(
     assert values["fd_random_conv"] == pytest.approx(0, abs=1e-9)
     assert values["kid_random_conv"] < 0.01
     assert values["prdc_random_conv"]["precision"] == values["prdc_random_conv"]["recall"] == 1
+    assert found["metrics"]["prdc_random_conv"]["k"] == {
+        "precision": 3,
+        "recall": 3,
+        "density": 5,
+        "coverage": 5,
+    }
     assert values["clip_score_small_clip"] > 0.7
     assert found["pictures"]["count"] == 48
     assert "48 pictures: a Frechet distance of under 2048 is mostly bias" in found["warnings"][-1]

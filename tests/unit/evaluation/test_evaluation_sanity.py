@@ -197,7 +197,7 @@ def test_too_few_pictures_are_an_error_or_a_warning(real: Held, cache: Path):
     few = Held(images_of(real)[:3])
     with pytest.raises(T2IGanError, match="at least 2 images"):
         distance(Held(images_of(real)[:1]), real, cache)
-    with pytest.raises(T2IGanError, match="k = 3 neighbours"):
+    with pytest.raises(T2IGanError, match="k = 5 neighbours"):
         measure(few, real, ["prdc"], cache)
     with pytest.raises(DataError, match="no caption"):
         measure(few, None, ["clip_score"], cache)

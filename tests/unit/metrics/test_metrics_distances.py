@@ -122,25 +122,33 @@ def test_generated_images_on_one_real_point_are_precise_but_recall_little():
 @pytest.mark.parametrize("comparison", ["<=", "<"])
 def test_precision_recall_equals_the_definition_written_as_loops(comparison: str):
     real, gen = (rows.round() for rows in (normal(25, 2, 1), normal(20, 2, 2)))  # rounded: many ties
-    k = 2
 
     def distance(a, b):
         return math.dist(a.tolist(), b.tolist())
 
-    def radius(points, i):
+    def radius(points, i, k):
         return sorted(distance(points[i], p) for p in points)[k]
 
-    def holds(points, i, p):
-        d, r = distance(points[i], p), radius(points, i)
+    def holds(points, i, p, k):
+        d, r = distance(points[i], p), radius(points, i, k)
         return d <= r if comparison == "<=" else d < r
 
-    balls = np.array([[holds(real, i, g) for g in gen] for i in range(25)])
-    recalled = np.array([any(holds(gen, j, r) for j in range(20)) for r in real])
-    result = precision_recall(real, gen, k=k, comparison=comparison)
-    assert result.precision == pytest.approx(balls.any(0).mean())
+    near, wide = (np.array([[holds(real, i, g, k) for g in gen] for i in range(25)]) for k in (2, 4))
+    recalled = np.array([any(holds(gen, j, r, 2) for j in range(20)) for r in real])
+    result = precision_recall(real, gen, k=2, k_density=4, comparison=comparison)
+    assert result.precision == pytest.approx(near.any(0).mean())
     assert result.recall == pytest.approx(recalled.mean())
-    assert result.density == pytest.approx(balls.sum() / (k * 20))
-    assert result.coverage == pytest.approx(balls.any(1).mean())
+    assert result.density == pytest.approx(wide.sum() / (4 * 20))
+    assert result.coverage == pytest.approx(wide.any(1).mean())
+
+
+def test_precision_and_recall_look_at_three_neighbours_and_density_and_coverage_at_five():
+    real, gen = normal(40, 3, 1), normal(30, 3, 2) * 1.3
+    three, five, found = (
+        precision_recall(real, gen, **k) for k in ({"k_density": 3}, {"k": 5}, dict[str, int]())
+    )
+    assert (found.precision, found.recall) == (three.precision, three.recall) != (five.precision, five.recall)
+    assert (found.density, found.coverage) == (five.density, five.coverage) != (three.density, three.coverage)
 
 
 def test_blocks_of_the_distance_matrix_do_not_change_precision_recall(monkeypatch: pytest.MonkeyPatch):
@@ -151,8 +159,8 @@ def test_blocks_of_the_distance_matrix_do_not_change_precision_recall(monkeypatc
 
 
 def test_precision_recall_needs_more_images_than_neighbours():
-    with pytest.raises(T2IGanError, match="k = 3"):
-        precision_recall(normal(3, 2, 1), normal(30, 2, 2))
+    with pytest.raises(T2IGanError, match="k = 5"):
+        precision_recall(normal(5, 2, 1), normal(30, 2, 2))
 
 
 def test_cmmd_of_a_set_with_itself_is_zero_and_ignores_lengths():
