@@ -1,7 +1,4 @@
-"""Panels of curves on any canvas, and as one PNG, drawn with Pillow at twice the size and averaged down.
-
-The SVG of reports is lineplot.py's.
-"""
+"""Panels of curves on any canvas, and as one PNG by Pillow. The SVG of reports is lineplot.py's."""
 
 from __future__ import annotations
 
@@ -57,6 +54,7 @@ class Spot:
     hover: str  # where a mouse can ask
     radius: float = 0.0  # of the ring around it; 0 = none
     text: str = ""  # beside it
+    frame: Sequence[Place] = ()  # corners of a line around it, in pixels from its middle
 
 
 @dataclass(frozen=True)
@@ -244,7 +242,9 @@ def _draw_curve(canvas: Canvas, axes: _Axes, points: Sequence[Place], colour: st
 def _draw_spot(canvas: Canvas, axes: _Axes, spot: Spot, colour: str) -> None:
     x, y = axes.x(spot.x), axes.y(spot.y)
     canvas.spot((x, y), colour, radius=spot.radius, hover=spot.hover)
+    if spot.frame:
+        canvas.line([(x + dx, y + dy) for dx, dy in spot.frame], INK, width=1.5)
     if spot.text:
         is_left = x > (axes.left + axes.right) / 2
-        beside = x + (-9 if is_left else 9)
+        beside = x + (14 if spot.frame else 9) * (-1 if is_left else 1)
         canvas.text((beside, y - 4), spot.text, size=11, colour=SOFT, anchor="rs" if is_left else "ls")

@@ -87,15 +87,17 @@ def _show(found: dict[str, Any]) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from t2igan.evaluation.curve_points import words
+
     header = ("psi", found["distance"], found["score"], "precision", "recall")
-    table = Table("model", *header, "Pareto", box=box.SIMPLE)
+    table = Table("model", *header, "marks", box=box.SIMPLE)
     for p in found["points"]:
         values = [
             f"{p['psi']:g}",
             f"{p['distance']:.4g}",
             *(f"{p[k]:.4f}" for k in ("score", "precision", "recall")),
         ]
-        table.add_row(p["model"], *values, "yes" if p["pareto"] else "")
+        table.add_row(p["model"], *values, words(p))
     console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
     console.print(table)
     for text in found["warnings"]:

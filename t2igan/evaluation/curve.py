@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,8 +10,9 @@ from typing import Any
 from t2igan import dist
 from t2igan.errors import UsageError
 from t2igan.evaluation.collect import OnProgress, collect
+from t2igan.evaluation.curve_points import Curve, CurvePoint
 from t2igan.evaluation.evaluate import FEW
-from t2igan.evaluation.metric import Metric, build_probe, compute
+from t2igan.evaluation.metric import NEIGHBOURS, Metric, build_probe, compute
 from t2igan.evaluation.preparation import Preparation
 from t2igan.evaluation.probes import Probe
 from t2igan.evaluation.source import ImageSource
@@ -25,33 +22,6 @@ from t2igan.metrics.config import FeaturesConfig, ScorerConfig
 from t2igan.pipeline import PSI_RANGE, TextToImage
 
 MOST_PSIS = 1000
-
-
-@dataclass(frozen=True)
-class CurvePoint:
-    """One model at one psi."""
-
-    model: str
-    psi: float
-    distance: float
-    score: float
-    precision: float
-    recall: float
-
-
-@dataclass(frozen=True)
-class Curve:
-    """Points in the order of models and psis, and how they were made, as JSON."""
-
-    points: list[CurvePoint]
-    distance: str  # names of the two metrics
-    score: str
-    facts: dict[str, Any]
-
-    @property
-    def models(self) -> list[str]:
-        """Names, in order."""
-        return list(dict.fromkeys(point.model for point in self.points))
 
 
 def parse_psi(text: str) -> tuple[float, ...]:
@@ -78,30 +48,6 @@ def _range(first: Decimal, last: Decimal, step: Decimal) -> list[Decimal]:
     if not 0 < count <= MOST_PSIS or (last - first) * step < 0:
         raise ValueError(f"{count} values")
     return [first + i * step for i in range(count)]
-
-
-def pareto(points: Sequence[CurvePoint]) -> list[bool]:
-    """Whether no other point is at least as good in distance and score, and better in one of them."""
-
-    def beats(a: CurvePoint, b: CurvePoint) -> bool:
-        is_as_good = a.distance <= b.distance and a.score >= b.score
-        return is_as_good and (a.distance < b.distance or a.score > b.score)
-
-    def is_finite(point: CurvePoint) -> bool:
-        return math.isfinite(point.distance) and math.isfinite(point.score)
-
-    return [is_finite(point) and not any(beats(other, point) for other in points) for point in points]
-
-
-def as_csv(curve: Curve) -> str:
-    """One line a point; the columns are called as the metrics are. Floats decode to the same bits."""
-    target = io.StringIO()
-    writer = csv.writer(target, lineterminator="\n")
-    writer.writerow(["model", "psi", curve.distance, curve.score, "precision", "recall", "pareto"])
-    for point, is_best in zip(curve.points, pareto(curve.points), strict=True):
-        values = (point.psi, point.distance, point.score, point.precision, point.recall)
-        writer.writerow([point.model, *map(repr, values), int(is_best)])
-    return target.getvalue()
 
 
 def measure_curve(
@@ -195,6 +141,7 @@ def _facts(
             "fingerprint": reference.fingerprint,
             "prepared": reference.protocol,
         },
+        "neighbours": NEIGHBOURS,  # of precision and recall
         "networks": [f"{probe.name}: {probe.protocol}" for probe in probes],
         "warnings": warnings,
     }

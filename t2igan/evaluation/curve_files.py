@@ -14,8 +14,9 @@ from t2igan import __version__, dist
 from t2igan.errors import UsageError
 from t2igan.evaluation.choice import check_weights
 from t2igan.evaluation.collect import OnProgress
-from t2igan.evaluation.curve import Curve, as_csv, measure_curve, pareto, parse_psi
+from t2igan.evaluation.curve import measure_curve, parse_psi
 from t2igan.evaluation.curve_plots import curve_page, curve_png, curve_svg
+from t2igan.evaluation.curve_points import Curve, as_csv, standing_out
 from t2igan.evaluation.metric import Metric
 from t2igan.evaluation.model import own_eyes
 from t2igan.evaluation.preparation import Preparation
@@ -170,7 +171,8 @@ def write_curve(curve: Curve, out: Path) -> list[Path]:
 
 def as_json(curve: Curve) -> dict[str, Any]:
     """Plain values: what was measured, the points, and how."""
-    best = pareto(curve.points)
-    points = [asdict(point) | {"pareto": is_best} for point, is_best in zip(curve.points, best, strict=True)]
+    points = [
+        asdict(point) | marks for point, marks in zip(curve.points, standing_out(curve.points), strict=True)
+    ]
     return {"distance": curve.distance, "score": curve.score, "points": points, **curve.facts,
             "t2igan": __version__}  # fmt: skip

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from html import escape
 
-from t2igan.evaluation.curve import Curve, CurvePoint, pareto
+from t2igan.evaluation.curve_points import Curve, CurvePoint, standing_out, words
 from t2igan.rasterplot import INK, PAGE, Panel, Place, Spot, draw_panels, paint
 from t2igan.report import Report
 
-BEST_RING, NO_TRUNCATION = 5.5, 1.0
+BEST_RING = 5.5
+DIAMOND = ((0, -10), (10, 0), (0, 10), (-10, 0), (0, -10))  # around a knee
+SQUARE = ((-7.5, -7.5), (7.5, -7.5), (7.5, 7.5), (-7.5, 7.5), (-7.5, -7.5))  # around psi 1
+ROOM = (0.18, 0.08)  # that a name takes, as shares of both ranges
 HOVER = 6.0  # radius that a mouse must hit
 ANCHORS = {"l": "start", "m": "middle", "r": "end"}
 DROPS = {"s": 0.0, "m": 0.35, "a": 0.8}  # of the baseline below the place, in heights of a letter
@@ -62,7 +66,7 @@ def _centre(place: Place) -> str:
 
 
 def curve_panels(curve: Curve) -> list[Panel]:
-    """Distance against score, and distance, recall and precision over psi; rings are Pareto points."""
+    """Distance against score, and distance, recall and precision over psi; rings are Pareto points, a diamond the knee, a square psi 1."""
     first = Panel(
         f"{curve.distance} against {curve.score}",
         _series(curve, lambda point: (point.score, point.distance)),
@@ -95,19 +99,52 @@ def _series(curve: Curve, place: Callable[[CurvePoint], Place]) -> dict[str, lis
 
 
 def _spots(curve: Curve, place: Callable[[CurvePoint], Place], *, is_first: bool) -> list[Spot]:
-    """Every point tells its values; the first panel also rings the best and names psi where there is room to."""
-    spots = []
-    for point, is_best in zip(curve.points, pareto(curve.points), strict=True):
-        named = is_first and (is_best or point.psi == NO_TRUNCATION)
-        text = f"psi {point.psi:g}" if point.psi == NO_TRUNCATION else f"{point.psi:g}"
-        radius = BEST_RING if is_first and is_best else 0.0
-        spots.append(Spot(point.model, *place(point), _told(curve, point), radius, text if named else ""))
-    return spots
+    """Every point tells its values, and knees and psi 1 have frames; the first panel also rings and names the best."""
+    marked = list(zip(curve.points, standing_out(curve.points), strict=True))
+    names = _names(marked, place) if is_first else [""] * len(marked)
+    return [
+        Spot(
+            point.model,
+            *place(point),
+            _told(curve, point, marks),
+            radius=BEST_RING if is_first and marks["pareto"] else 0.0,
+            text=name,
+            frame=DIAMOND if marks["knee"] else SQUARE if marks["psi_1"] else (),
+        )
+        for (point, marks), name in zip(marked, names, strict=True)
+    ]
 
 
-def _told(curve: Curve, point: CurvePoint) -> str:
+def _names(
+    marked: Sequence[tuple[CurvePoint, dict[str, bool]]], place: Callable[[CurvePoint], Place]
+) -> list[str]:
+    """What stands beside each point: knees first, then psi 1, then other Pareto points where there is room to."""
+    places = {i: place(point) for i, (point, _) in enumerate(marked) if all(map(math.isfinite, place(point)))}
+    spans = [max(values) - min(values) or 1.0 for values in zip(*places.values(), strict=True)]
+    order = sorted(places, key=lambda i: (not marked[i][1]["knee"], not marked[i][1]["psi_1"]))
+    found = [""] * len(marked)
+
+    def is_near(a: Place, b: Place) -> bool:
+        return all(abs(x - y) <= room * span for x, y, room, span in zip(a, b, ROOM, spans, strict=True))
+
+    for i in order:
+        if not any(found[j] and is_near(places[i], places[j]) for j in places):
+            found[i] = _name(*marked[i])
+    return found
+
+
+def _name(point: CurvePoint, marks: dict[str, bool]) -> str:
+    if marks["knee"]:
+        return f"knee, psi {point.psi:g}"
+    if marks["psi_1"]:
+        return "psi 1"
+    return f"{point.psi:g}" if marks["pareto"] else ""
+
+
+def _told(curve: Curve, point: CurvePoint, marks: dict[str, bool]) -> str:
+    knee = " (the knee)" if marks["knee"] else ""
     return (
-        f"{point.model}, psi {point.psi:g}: {curve.distance} {point.distance:.5g}, {curve.score} {point.score:.4f}, "
+        f"{point.model}, psi {point.psi:g}{knee}: {curve.distance} {point.distance:.5g}, {curve.score} {point.score:.4f}, "
         f"precision {point.precision:.3f}, recall {point.recall:.3f}"
     )
 
@@ -133,14 +170,15 @@ def curve_page(curve: Curve) -> Report:
     report = Report("t2igan eval curve")
     report.section("Curve")
     report.drawing(f"<div class='wide'>{curve_svg(curve)}</div>")
-    report.text("A ring marks a Pareto point: no other point has a lower distance and a higher score. "
-                "Hold the mouse over a point for its values.")  # fmt: skip
+    report.text("A ring marks a Pareto point: no other point has a lower distance and a higher score. A diamond marks a "
+                "model's knee: the Pareto point furthest from the straight line between its lowest distance and its highest "
+                "score, both scaled to 1. A square marks psi 1. Hold the mouse over a point for its values.")  # fmt: skip
     for text in curve.facts["warnings"]:
         report.text(f"**Note:** {text}")
     report.section("Values")
-    header = ["model", "psi", curve.distance, curve.score, "precision", "recall", "Pareto"]
-    report.table([[p.model, f"{p.psi:g}", p.distance, p.score, p.precision, p.recall, "yes" if best else ""]
-                  for p, best in zip(curve.points, pareto(curve.points), strict=True)], header)  # fmt: skip
+    header = ["model", "psi", curve.distance, curve.score, "precision", "recall", "marks"]
+    report.table([[p.model, f"{p.psi:g}", p.distance, p.score, p.precision, p.recall, words(marks)]
+                  for p, marks in zip(curve.points, standing_out(curve.points), strict=True)], header)  # fmt: skip
     report.section("How it was made")
     report.table([[name, str(value)] for name, value in curve.facts.items()], ["what", "value"])
     return report

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -16,9 +17,10 @@ from t2igan.cli.app import main
 from t2igan.data.config import ShapesConfig
 from t2igan.data.shapes_shards import write_shapes
 from t2igan.errors import UsageError
-from t2igan.evaluation.curve import Curve, CurvePoint, as_csv, measure_curve, pareto, parse_psi
+from t2igan.evaluation.curve import measure_curve, parse_psi
 from t2igan.evaluation.curve_files import choose_captions, curve_of_models, labels, write_curve
-from t2igan.evaluation.curve_plots import curve_svg
+from t2igan.evaluation.curve_plots import curve_page, curve_svg
+from t2igan.evaluation.curve_points import Curve, CurvePoint, as_csv, knees, pareto
 from t2igan.evaluation.sources.rendered import RenderedSource, shapes_of
 from t2igan.metrics.config import RandomConvFeaturesConfig, SmallClipFeaturesConfig
 from t2igan.pipeline import TextToImage
@@ -55,9 +57,59 @@ def test_a_pareto_point_is_beaten_in_nothing_without_being_better_in_something()
     assert pareto(twice) == [True, True, False]
 
 
+def bent(model: str = "bent") -> Curve:
+    """psi 1 is beaten by 0.8; of the scaled front the leads over its chord are 0, 0.57, 0.33, 0."""
+    values = ((1.0, 12.0, 0.25), (0.8, 10.0, 0.27), (0.6, 12.0, 0.31), (0.4, 20.0, 0.32), (0.2, 30.0, 0.33))
+    points = [CurvePoint(model, psi, d, s, 0.9 - psi / 3, psi / 3) for psi, d, s in values]
+    return Curve(points, "fd_x", "clip_score_y", by_hand().facts)
+
+
+def test_the_knee_is_the_pareto_point_furthest_from_the_chord():
+    points = bent().points
+    assert knees(points) == [False, False, True, False, False]
+    scaled = [replace(p, distance=1e3 * p.distance - 7, score=p.score / 50 + 1) for p in points]
+    assert knees(scaled) == knees(points)
+    other = [replace(p, model="other") for p in scaled]
+    assert (
+        knees([*points, *other]) == knees(points) * 2
+    )  # each model's own, although all of one beat the other's
+    straight = [CurvePoint("m", i, float(i), float(i), 0, 0) for i in range(4)]
+    hollow = [CurvePoint("m", i, float(i) ** 0.5, float(i), 0, 0) for i in range(4)]
+    for found in (straight, hollow, points[1:3], points[:1], [*points[:1] * 3], by_hand().points, []):
+        assert not any(knees(found))
+
+
+def test_knee_and_psi_1_stand_in_table_drawing_and_page():
+    rows = list(csv.DictReader(io.StringIO(as_csv(bent()))))
+    assert [(r["psi"], r["pareto"], r["knee"], r["psi_1"]) for r in rows] == [
+        ("1.0", "0", "0", "1"), ("0.8", "1", "0", "0"), ("0.6", "1", "1", "0"), ("0.4", "1", "0", "0"), ("0.2", "1", "0", "0"),
+    ]  # fmt: skip
+    root = ElementTree.fromstring(curve_svg(bent()))
+    texts = [text.text for text in root.iter(f"{SVG}text")]
+    assert [text for text in texts if text in ("psi 1", "knee, psi 0.6")] == ["psi 1", "knee, psi 0.6"]
+    frames = [p.get("d") for p in root.iter(f"{SVG}path") if p.get("stroke-width") == "1.5"]
+    assert len(frames) == 2 * 4  # in every panel
+    assert any("psi 0.6 (the knee): fd_x 12" in (t.text or "") for t in root.iter(f"{SVG}title"))
+    broken = replace(bent().points[0], psi=0.9, distance=float("nan"))
+    assert "knee, psi 0.6" in curve_svg(replace(bent(), points=[broken, *bent().points]))
+    page = curve_page(bent()).html()
+    assert "Pareto, knee" in page
+    assert "psi 1</td>" in page
+
+
 def test_the_table_names_its_metrics_and_decodes_to_the_same_numbers():
     rows = list(csv.DictReader(io.StringIO(as_csv(by_hand()))))
-    assert list(rows[0]) == ["model", "psi", "fd_x", "clip_score_y", "precision", "recall", "pareto"]
+    assert list(rows[0]) == [
+        "model",
+        "psi",
+        "fd_x",
+        "clip_score_y",
+        "precision",
+        "recall",
+        "pareto",
+        "knee",
+        "psi_1",
+    ]
     assert [(float(r["psi"]), float(r["fd_x"]), float(r["clip_score_y"])) for r in rows] == list(BY_HAND)
     assert [r["pareto"] for r in rows] == ["0", "1", "1", "0"]
     assert float(rows[0]["recall"]) == 0.2 / 3
