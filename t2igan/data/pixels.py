@@ -131,9 +131,13 @@ def center_crop(picture: Image.Image, resolution: int) -> np.ndarray:
         BadSampleError: if the shorter side is smaller than `resolution`, as nothing is ever enlarged.
     """
     check_size(picture.size, resolution)
+    return np.asarray(resize_square(picture, resolution))
+
+
+def resize_square(picture: Image.Image, size: int) -> Image.Image:
+    """The largest centred square of an RGB picture, at `size` pixels by a Lanczos filter; smaller ones are enlarged."""
     side = min(picture.size)
     left, top = (picture.width - side) // 2, (picture.height - side) // 2
-    box = (left, top, left + side, top + side)
-    if side == resolution:
-        return np.asarray(picture.crop(box))
-    return np.asarray(picture.resize((resolution, resolution), Image.Resampling.LANCZOS, box=box))
+    # Cut before it is shrunk: Pillow's `box` lets the filter see what lies beyond the edges, up to 12 grey levels of noise.
+    square = picture.crop((left, top, left + side, top + side))
+    return square if side == size else square.resize((size, size), Image.Resampling.LANCZOS)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from PIL import Image
 
-from t2igan.data.pixels import BadSampleError, too_small
+from t2igan.data.pixels import BadSampleError, resize_square, too_small
 
 
 @dataclass(frozen=True)
@@ -42,13 +42,5 @@ class Preparation:
         for size in filter(None, (self.by_way_of, self.size)):
             if min(picture.size) < size and not self.may_enlarge:
                 raise BadSampleError(too_small(size), f"{picture.width} x {picture.height}")
-            picture = _square(picture, size)
+            picture = resize_square(picture, size)
         return picture
-
-
-def _square(picture: Image.Image, size: int) -> Image.Image:
-    side = min(picture.size)
-    left, top = (picture.width - side) // 2, (picture.height - side) // 2
-    # Cut before it is shrunk: Pillow's `box` lets the filter see what lies beyond the edges, up to 12 grey levels of noise.
-    square = picture.crop((left, top, left + side, top + side))
-    return square if side == size else square.resize((size, size), Image.Resampling.LANCZOS)

@@ -38,17 +38,10 @@ def test_without_shrinking_the_pixels_of_a_jpeg_are_pillows(subsampling, progres
 
 @pytest.mark.parametrize("resolution", [16, 33, 64, 100])
 def test_a_shrunk_square_differs_from_pillows_by_one_at_most(resolution):
-    exact, fast = both(encoded(LARGE.crop((0, 0, 128, 128)), quality=95), resolution)
+    exact, fast = both(encoded(LARGE, quality=95), resolution)
     difference = np.abs(exact.astype(int) - fast)
     assert difference.max() <= 1  # 16-bit arithmetic against 32-bit
     assert difference.mean() < 0.05
-
-
-def test_a_shrunk_crop_differs_at_its_border_where_pillow_looks_beyond_it():
-    exact, fast = both(encoded(LARGE, quality=95), 64)
-    difference = np.abs(exact.astype(int) - fast)
-    assert difference.mean() < 0.25  # 64 px have much border
-    assert difference[:, 3:-3].max() <= 1
 
 
 PICTURES = {

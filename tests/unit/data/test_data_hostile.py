@@ -150,6 +150,14 @@ def test_nothing_is_enlarged():
         center_crop(Image.new("RGB", (63, 200)), 64)
 
 
+def test_what_lies_beyond_the_square_does_not_reach_its_edge():
+    noise = np.random.default_rng(0).integers(0, 256, (96, 160, 3), dtype=np.uint8)
+    black = noise.copy()
+    black[:, :32] = black[:, -32:] = 0
+    squares = [center_crop(Image.fromarray(pixels), 32) for pixels in (noise, black, noise[:, 32:-32])]
+    assert all(np.array_equal(squares[0], other) for other in squares[1:])
+
+
 def test_a_crop_of_a_flat_picture_is_flat_and_square():
     pixels = center_crop(Image.new("RGB", (100, 70), (1, 2, 3)), 32)
     assert pixels.shape == (32, 32, 3)
