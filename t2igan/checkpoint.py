@@ -1,8 +1,8 @@
 """The one checkpoint format: safetensors tensors, and a header that says what they are. Never pickle.
 
-Header (`__metadata__`, strings only): `t2igan.format`, `.kind` (generator | clip | judge | state), `.config` (JSON of
-the network's config), `.conditioner` (JSON), `.recipe` (JSON), `.progress` (JSON), `.created_by`, `.checksum` of all
-the rest. Tensors: `G.*` and `G_ema.*`, `D.*`, `optim.*`, `E.*` for encoders, `conditioner.*` where nobody else could
+Header (`__metadata__`, strings only): `t2igan.format`, `.kind` (generator | upsampler | clip | judge | state), `.config`
+(JSON of the network's config), `.conditioner` (JSON), `.recipe` (JSON), `.progress` (JSON), `.created_by`, `.checksum` of
+all the rest. Tensors: `G.*` and `G_ema.*`, `D.*`, `optim.*`, `E.*` for encoders, `conditioner.*` where nobody else could
 fetch a text tower.
 """
 
@@ -21,12 +21,13 @@ from t2igan.checksum import checksum
 from t2igan.errors import CheckpointError, nearest
 from t2igan.files import replace_durably, sync_folder, temporary_name
 from t2igan.tensor_file import Stored
+from t2igan.tensor_memory import apart
 
 if TYPE_CHECKING:
     from torch import Tensor
 
 FORMAT = 1
-KINDS = ("generator", "clip", "judge", "state")
+KINDS = ("generator", "upsampler", "clip", "judge", "state")
 CHECKSUM = "t2igan.checksum"
 EMBEDDED = "embedded:"
 SHARED_MODE = 0o644  # safetensors writes files that only their owner can read
@@ -86,8 +87,7 @@ def save(path: str | Path, tensors: Mapping[str, Tensor], header: Header) -> Non
         path.parent.mkdir(parents=True)
         sync_folder(path.parent.parent)
     temporary = temporary_name(path)
-    # safetensors refuses tensors that share memory, so every tensor is copied out.
-    plain = {key: value.detach().to("cpu").clone().contiguous() for key, value in tensors.items()}
+    plain = apart(tensors)  # safetensors refuses tensors that share memory
     try:
         save_file(plain, str(temporary), metadata=_with_checksum(header.strings(), plain))
         temporary.chmod(SHARED_MODE)
@@ -219,11 +219,15 @@ def fingerprint(tensors: Mapping[str, Tensor]) -> str:
 def load_strictly(module: Any, tensors: Mapping[str, Tensor], *, source: str) -> None:
     """Load a state dict; missing, extra or misshapen tensors are an error that lists the first few.
 
+    A module on the meta device takes the tensors over instead of copying them, in its own dtypes.
+
     Raises:
         CheckpointError: naming `source` and the tensors.
     """
     check_fit(module, tensors, source=source)
-    module.load_state_dict(dict(tensors))
+    own = module.state_dict()
+    is_bare = any(value.is_meta for value in own.values())
+    module.load_state_dict({k: v.to(own[k].dtype) for k, v in tensors.items()}, assign=is_bare)
 
 
 def check_fit(module: Any, tensors: Mapping[str, Tensor], *, source: str) -> None:

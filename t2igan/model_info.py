@@ -10,7 +10,12 @@ from typing import Any
 from t2igan import checkpoint
 from t2igan.checkpoint import Stored
 
-OWN = {"generator": "G_ema", "clip": "E", "judge": "E"}  # kind -> prefix of the network's tensors
+OWN = {
+    "generator": "G_ema",
+    "upsampler": "G_ema",
+    "clip": "E",
+    "judge": "E",
+}  # kind -> prefix of the network's tensors
 
 
 def model_info(path: str | Path, *, has_fingerprint: bool = False) -> dict[str, Any]:

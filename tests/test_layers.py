@@ -13,15 +13,17 @@ PACKAGE = Path(t2igan.__file__).parent
 ROWS = (
     {"errors", "launch", "meeting"},
     {"config", "registry", "decode", "encode", "types", "dist", "rng", "files", "lineplot"}
-    | {"checksum", "tensor_file", "weight_places"},
+    | {"ahead", "checksum", "tensor_file", "tensor_memory", "weight_places"},
     {"configs"},  # the torch-free config.py of every package, together
     {"ops", "checkpoint", "images", "tiles", "weights", "report", "rasterplot", "runs", "sharding"},
     {"text", "features", "run_curves"},
     {"models"},
+    {"upscaler"},
     {"data", "losses", "metrics", "pipeline", "clip_scorer"},
     {"recipe", "sampling", "export", "model_info", "shapes_report", "shapes_protocol"}
     | {"run_status", "run_plots", "run_compare"},
-    {"train", "edit", "convert", "shapes_eval", "pictures_eval", "demo_report", "init_recipe"},
+    {"train", "edit", "convert", "shapes_eval", "pictures_eval", "demo_report", "init_recipe"}
+    | {"upscaling"},
     {"curate"},
     {"evaluation"},
     {"demo", "bench"},

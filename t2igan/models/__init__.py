@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from t2igan.models.config import DiscriminatorConfig, GeneratorConfig
+from t2igan.models.config import DiscriminatorConfig, GeneratorConfig, UpsamplerConfig
 from t2igan.registry import Registry
 
 if TYPE_CHECKING:
     from t2igan.features import Backbone
+    from t2igan.models.aura_sr.network import AuraSR
     from t2igan.models.common.projected import ProjectedDiscriminator
     from t2igan.models.stylegan_t.generator import Generator
 
@@ -18,6 +19,7 @@ GENERATORS = Registry(
 DISCRIMINATORS = Registry(
     "discriminator architecture", {"projected": "t2igan.models.common.projected:ProjectedDiscriminator"}
 )
+UPSAMPLERS = Registry("upsampler architecture", {"aura_sr": "t2igan.models.aura_sr.network:AuraSR"})
 
 
 def build_generator(config: GeneratorConfig) -> Generator:
@@ -34,3 +36,12 @@ def build_discriminator(
         WeightsError: if the frozen network's weights are not on this machine.
     """
     return DISCRIMINATORS[config.arch](config, backbone)
+
+
+def build_upsampler(config: UpsamplerConfig) -> AuraSR:
+    """A freshly initialised upsampler on the current default device, in training mode.
+
+    Under `torch.device("meta")` it takes no memory, and `checkpoint.load_strictly` gives it the tensors of a file as
+    they are: half a billion numbers are then neither drawn nor copied.
+    """
+    return UPSAMPLERS[config.arch](config)

@@ -8,10 +8,12 @@ from pydantic import Field, model_validator
 
 from t2igan.config import Config
 from t2igan.features.config import BackboneConfig, ConvTowerConfig, DinoConfig
+from t2igan.models.aura_sr.config import AuraSRConfig
 from t2igan.models.stylegan_t.config import StyleGANTConfig
 from t2igan.text.config import TextTowerConfig
 
 GeneratorConfig = StyleGANTConfig
+UpsamplerConfig = AuraSRConfig
 
 
 class ProjectedConfig(Config):
