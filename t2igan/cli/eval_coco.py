@@ -35,7 +35,9 @@ def command(
     psi: Annotated[float, typer.Option(help="Truncation, -2 to 2; 1 = none.")] = 1.0,
     n: Annotated[
         int | None,
-        typer.Option("--n", help="Pictures; other than the protocol's, nothing published compares."),
+        typer.Option(
+            "--count", "--n", help="Pictures; other than the protocol's, nothing published compares."
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(help="Of the first picture, and of draws with replacement.")] = 0,
     features: Annotated[

@@ -36,7 +36,7 @@ def command(
             "embedded:shapes_scorer."
         ),
     ] = None,
-    n: Annotated[int, typer.Option("--n", help="Captions, the same ones at every psi.")] = 10_000,
+    n: Annotated[int, typer.Option("--count", "--n", help="Captions, the same ones at every psi.")] = 10_000,
     seed: Annotated[int, typer.Option(help="Chooses captions and latents.")] = 0,
     batch: Annotated[int, typer.Option(min=1, help="Pictures at once.")] = 64,
     device: Annotated[str, typer.Option(help="cpu, cuda or mps; default: cuda where there is one.")] = "auto",
@@ -51,7 +51,7 @@ def command(
 
     Several processes (torchrun, srun) share the work. Killed and started again, it goes on where it was.
 
-    Example: t2igan eval curve --model embedded:shapes --n 300 --psi 0:1:0.1
+    Example: t2igan eval curve --model embedded:shapes --count 300 --psi 0:1:0.1
     """
     from t2igan.cli.progress_bar import progress_bar
     from t2igan.evaluation.choice import clip_of, network_of

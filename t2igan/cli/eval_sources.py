@@ -98,7 +98,9 @@ def model(
     data: Annotated[
         str, typer.Option("--data", help="Shards of captioned pictures: what is drawn, and the reference.")
     ],
-    n: Annotated[int, typer.Option("--n", min=2, help="Pictures to draw, at most one a caption.")] = 30_000,
+    n: Annotated[
+        int, typer.Option("--count", "--n", min=2, help="Pictures to draw, at most one a caption.")
+    ] = 30_000,
     psi: Annotated[float, typer.Option(help="Truncation, -2 to 2; 1 = none.")] = 1.0,
     seed: Annotated[int, typer.Option(min=0, help="Of the first picture, of subsets and bootstraps.")] = 0,
     metrics: Metrics = "fd,kid,prdc,clip_score",

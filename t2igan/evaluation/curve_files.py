@@ -78,7 +78,7 @@ def curve_of_models(
     psis = parse_psi(psi)
     if n < LEAST or seed < 0 or not models:
         raise UsageError(
-            f"--n {n}, --seed {seed}: give a model, {LEAST} pictures or more, and a seed from 0."
+            f"--count {n}, --seed {seed}: give a model, {LEAST} pictures or more, and a seed from 0."
         )
     check_folder(out)
     features = features or (JudgeFeaturesConfig() if data is None else InceptionConfig())

@@ -51,7 +51,7 @@ def choose(annotations: Annotations, protocol: Protocol, *, n: int, seed: int) -
         if n > len(annotations.names):
             raise DataError(
                 f"{annotations.file}: has {len(annotations.names)} images, {protocol.id} takes {n} captions of as many; "
-                f"the true file has {protocol.num_images} images. Take that one, or a smaller --n."
+                f"the true file has {protocol.num_images} images. Take that one, or a smaller --count."
             )
         return full_list(annotations)[:n]
     draw = np.random.RandomState(seed)

@@ -73,7 +73,7 @@ def _to_draw(request: CocoRequest, annotations: Annotations) -> list[str]:
     captions = read_lines(request.captions)
     if len(captions) < count:
         raise UsageError(
-            f"{request.captions}: has {len(captions)} captions, and {count} are drawn. Give more, or --n {len(captions)}."
+            f"{request.captions}: has {len(captions)} captions, and {count} are drawn. Give more, or --count {len(captions)}."
         )
     return captions[:count]
 
@@ -83,7 +83,7 @@ def _given(request: CocoRequest) -> Asked:
     source = FilesSource(request.images, Preparation(request.side))
     count = len(source) if request.n is None else request.n
     if count > len(source):
-        raise DataError(f"{source.name}: has {len(source)} pictures, and --n {count} asks for more.")
+        raise DataError(f"{source.name}: has {len(source)} pictures, and --count {count} asks for more.")
     captions = [] if request.captions is None else read_captions(request.captions, source)[:count]
     pairs = CaptionedSource(source, captions or [""] * count)
     return Asked(pairs, captions, None, _side(request.images) > request.side)

@@ -72,7 +72,9 @@ class CocoRequest:
             UsageError: naming them.
         """
         if self.side < LEAST or (self.n is not None and self.n < 2) or self.batch < 1:
-            raise UsageError(f"--resolution must be {LEAST} or more, --n 2 or more, and --batch 1 or more.")
+            raise UsageError(
+                f"--resolution must be {LEAST} or more, --count 2 or more, and --batch 1 or more."
+            )
         if self.images is not None:
             self._check_images()
         elif self.captions is not None and not self.recipe.takes_captions:

@@ -151,7 +151,7 @@ def test_a_score_by_the_model_s_own_text_encoder_is_warned_of(coco: Path, tmp_pa
         ({"images": Path("x")}, "Give --captions FILE"),
         ({"images": Path("x"), "model": "y"}, "Give one of them"),
         ({"images": Path("x"), "captions": Path("x"), "psi": 0.5}, "--psi is a model's"),
-        ({"n": 1}, "--n 2 or more"),
+        ({"n": 1}, "--count 2 or more"),
     ],
 )
 def test_requests_that_contradict_themselves_are_refused(

@@ -72,7 +72,7 @@ def test_listed_captions_never_repeat_an_image_and_drawn_ones_keep_one_caption_a
         300 * (1 - np.exp(-1)), abs=15
     )  # as 30,000 draws of 40,504 give 21,190
     assert choose(made, PROTOCOLS["stylegan-t"], n=300, seed=1) != drawn
-    with pytest.raises(DataError, match=r"has 300 images, clean30k takes 301 captions .* a smaller --n"):
+    with pytest.raises(DataError, match=r"has 300 images, clean30k takes 301 captions .* a smaller --count"):
         choose(made, PROTOCOLS["clean30k"], n=301, seed=0)
 
 
