@@ -1,0 +1,1 @@
+"""Enlarging images with a network of protocol Upsampler. Torch-free until one is used."""

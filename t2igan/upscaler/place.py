@@ -1,0 +1,47 @@
+"""Where the upsampler lies that somebody named: a file, or one inside the package. It fetches nothing."""
+
+from __future__ import annotations
+
+import re
+from importlib import resources
+from pathlib import Path
+
+from t2igan import checkpoint
+from t2igan.checkpoint import EMBEDDED
+from t2igan.errors import CheckpointError
+
+HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+COMMANDS = {
+    "generator": 'it draws from prompts: t2igan sample "..." --model FILE',
+    "state": "it is for going on with a run; make a file to use of it: t2igan model export STATE --out FILE",
+}
+
+
+def place_of(name: str | Path) -> str | Path:
+    """What `checkpoint.read` finds an upsampler by.
+
+    Args:
+        name: a path, `embedded:NAME`, or NAME alone where there is no such file.
+
+    Raises:
+        CheckpointError: if it is neither, or a checkpoint of another kind; the message says which command takes it.
+    """
+    place = name if _is_given(str(name)) else f"{EMBEDDED}{name}"
+    if not Path(place).is_file() and HUB_ID.fullmatch(str(name)) and not str(name).endswith(".safetensors"):
+        raise CheckpointError(
+            f"{name}: no such file. If it is a repository of weights, make a checkpoint of it once, where there is a "
+            f"network: t2igan model convert aura-sr {name} --out upscaler.safetensors"
+        )
+    kind = checkpoint.read_header(place).kind
+    if kind != "upsampler":
+        told = COMMANDS.get(kind, "it measures, and draws nothing")
+        raise CheckpointError(f"{name}: a checkpoint of kind {kind!r}, but an upsampler is needed; {told}.")
+    return place
+
+
+def _is_given(name: str) -> bool:
+    """Whether a name says where it lies."""
+    if name.startswith(EMBEDDED) or Path(name).is_file():
+        return True
+    inside = Path(str(resources.files("t2igan"))) / "weights_embedded" / f"{name}.safetensors"
+    return "/" in name or not inside.is_file()
