@@ -5,17 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from t2igan.evaluation.coco.published import Measure
-
-PIPED_WIDTH = 140  # letters a line where no terminal says how many fit
-TITLES: dict[Measure, str] = {"fid": "FID", "clip_score": "CLIP score"}
+from t2igan.cli.eval_tables import new_console, print_measured, print_notes, print_table
 
 
 def command(
@@ -118,43 +112,17 @@ def command(
 
 def show(result: dict[str, Any]) -> None:
     """The result, how it was made, and what was published by the same protocol."""
-    from rich.console import Console
+    from t2igan.evaluation.show import TITLES, published_table
 
-    console = Console(width=None if sys.stdout.isatty() else PIPED_WIDTH, highlight=False)
+    console = new_console()
     if any(result["obstacles"].values()):
         console.print("The protocol, from which this run departs as the notes say:")
     for line in result["recipe"]:
         console.print(line, markup=False)
     told = result["captions"]
     console.print(f"recipe {result['recipe_sha256']}; captions' list {told['list_sha256']}\n", markup=False)
-    for name, found in result["metrics"].items():
-        times = f" (times 100: {found['times_100']:.2f})" if "times_100" in found else ""
-        console.print(f"{name}: {found['value']:.4f}{times}", markup=False)
+    print_measured(console, result)
     for measure in TITLES:
         if not result["obstacles"][measure]:
-            console.print(_table(result, measure))
-    for text in [*result["differs"], *result["warnings"]]:
-        console.print(f"note: {text}", markup=False)
-
-
-def _table(result: dict[str, Any], measure: Measure) -> Table:
-    """Own and published numbers; those of other protocols in a column of their own."""
-    from rich import box
-    from rich.table import Table
-
-    from t2igan.evaluation.coco.published import OTHER, beside
-
-    title = TITLES[measure]
-    same = f"{title}, {result['protocol']}"
-    table = Table("model", "kind", "parameters", same, OTHER, "source", box=box.SIMPLE)
-    own = next(found["value"] for name, found in result["metrics"].items() if name.startswith(measure))
-    table.add_row(result["pictures"]["name"], "", "", f"{own:.4g}", "", "this run")
-    for line in beside(result, measure):
-        row, numbers = line.row, [_number(line.same), _number(line.other)]
-        source = f"{row.source}; {row.note}" if row.note else row.source
-        table.add_row(row.model, row.kind, row.parameters, *numbers, source)
-    return table
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:g}"
+            print_table(console, *published_table(result, measure))
+    print_notes(console, "note", [*result["differs"], *result["warnings"]])

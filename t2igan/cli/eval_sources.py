@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
+from t2igan.cli.eval_tables import new_console, print_measured, print_notes
 from t2igan.cli.progress_bar import progress_bar
 
 Place = "folder or zip of pictures, or shards (folder, file, pattern)"
@@ -44,7 +45,6 @@ Size = Annotated[
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="JSON file for the result.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON instead of a table.")]
-PIPED_WIDTH = 140  # letters a line where no terminal says how many fit
 CACHE = Path("out/eval-cache")
 
 
@@ -203,18 +203,6 @@ def _report(found: dict[str, Any], out: Path | None, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(found))
         return
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    from t2igan.evaluation.show import HEADER, facts, table_rows
-
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else PIPED_WIDTH)
-    table = Table(*HEADER, box=box.SIMPLE)
-    for row in table_rows(found):
-        table.add_row(*row)
-    for text in facts(found):
-        console.print(text, soft_wrap=True, markup=False)
-    console.print(table)
-    for text in found["warnings"]:
-        console.print(f"warning: {text}", soft_wrap=True, markup=False)
+    console = new_console()
+    print_measured(console, found)
+    print_notes(console, "warning", found["warnings"])

@@ -1,14 +1,17 @@
-"""A result as rows of a table: name, value, how sure, by which network, of how many pictures. Prints nothing."""
+"""Results as rows of tables: what was measured, and what others published of the same. Prints nothing."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from t2igan.evaluation.coco.published import OTHER, Measure, beside
+
 HEADER = ("metric", "value", "spread", "network", "n")
+TITLES: dict[Measure, str] = {"fid": "FID", "clip_score": "CLIP score"}
 
 
 def table_rows(result: dict[str, Any]) -> list[tuple[str, str, str, str, str]]:
-    """Rows under HEADER of what `evaluate` gave; a CLIP score is followed by what chance gives."""
+    """Rows under HEADER of what `evaluate` gave; a CLIP score is followed by itself times 100, and by what chance gives."""
     n = str(result["pictures"]["count"])
     if result["reference"] is not None:
         n = f"{n} / {result['reference']['count']}"
@@ -22,6 +25,8 @@ def table_rows(result: dict[str, Any]) -> list[tuple[str, str, str, str, str]]:
             ]
         else:
             rows.append((name, _number(found["value"]), _spread(found), *last))
+        if "times_100" in found:
+            rows.append((f"{name} times 100", _number(found["times_100"]), "", *last))
         if "shuffled" in found:
             rows.append((f"{name}, shuffled captions (chance)", _number(found["shuffled"]), "", *last))
     return rows
@@ -35,6 +40,23 @@ def facts(result: dict[str, Any]) -> list[str]:
         for title, told in sets.items()
         if told is not None
     ]
+
+
+def published_table(result: dict[str, Any], measure: Measure) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of own and published numbers; those of other protocols stand in a column of their own.
+
+    Raises:
+        UsageError: if the result was not made by the protocol that it names.
+    """
+    title = TITLES[measure]
+    header = ["model", "kind", "parameters", f"{title}, {result['protocol']}", OTHER, "protocol", "source"]
+    own = next(found["value"] for name, found in result["metrics"].items() if name.startswith(measure))
+    rows = [[result["pictures"]["name"], "", "", f"{own:.4g}", "", result["protocol"], "this run"]]
+    for line in beside(result, measure):
+        row, numbers = line.row, ["" if value is None else f"{value:g}" for value in (line.same, line.other)]
+        source = f"{row.source}; {row.note}" if row.note else row.source
+        rows.append([row.model, row.kind, row.parameters, *numbers, row.measured_by, source])
+    return header, rows
 
 
 def _number(value: float) -> str:

@@ -13,6 +13,7 @@ from t2igan.errors import UsageError
 
 FILE = "published.toml"
 OTHER = "other protocol"
+PAPERS = {"own": "the paper's own", "unknown": "not told"}  # protocols that are none of ours
 Measure = Literal["fid", "clip_score"]
 
 
@@ -24,12 +25,17 @@ class Row:
     metric: Measure
     value: float
     resolution: int
-    protocol: str  # "own" = another one than ours, or one that is not told
+    protocol: str  # one of ours, or a word of PAPERS
     source: str
     kind: str = ""
     parameters: str = ""
     seconds: float | None = None
     note: str = ""
+
+    @property
+    def measured_by(self) -> str:
+        """Its protocol, to be read."""
+        return PAPERS.get(self.protocol, self.protocol)
 
 
 @dataclass(frozen=True)

@@ -184,7 +184,9 @@ def test_the_table_shows_own_and_published_numbers_and_a_result_with_obstacles_n
         "The protocol, from which this run departs as the notes say:\nprotocol stylegan-t, 32 px"
     )
     assert result["captions"]["list_sha256"] in text
-    fid = {"value": 12.3456, "network": "inception"}
+    assert "fd_random_conv" in text
+    assert "4 / 48" in text  # the table of every eval command
+    fid = {"value": 12.3456, "network": "inception", "prepared": "bilinear 299 px"}
     show(
         result
         | {
@@ -203,6 +205,9 @@ def test_the_table_shows_own_and_published_numbers_and_a_result_with_obstacles_n
         == header.index("FID, stylegan-t")
     )
     assert lines["DALL-E 2"].index("10.39") == header.index("other protocol")
+    assert "the paper's own" in lines["DALL-E 2"]
+    assert "gigagan" in lines["GigaGAN"]
+    assert "not told" in lines["DMD2"]
 
 
 def test_gigagan_draws_the_captions_of_a_file_and_says_which_are_not_ms_coco_s(coco: Path, tmp_path: Path):

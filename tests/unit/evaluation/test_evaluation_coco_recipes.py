@@ -262,3 +262,20 @@ def test_published_numbers_of_another_protocol_stand_in_another_column_under_a_m
     assert not any(
         line.same for name in ("clean30k", "val2017-5k") for line in published.place(name, 256, "fid")
     )
+
+
+def test_every_published_row_has_a_source_and_a_protocol_that_is_known_or_said_to_be_unknown():
+    rows = published.published()
+    assert {row.protocol for row in rows} == {"stylegan-t", "gigagan", "own", "unknown"}
+    assert all(row.source and (row.protocol in PROTOCOLS or row.measured_by != row.protocol) for row in rows)
+    known = {(row.model, row.value): row.protocol for row in rows if row.protocol in PROTOCOLS}
+    assert known == {
+        ("StyleGAN-T", 13.9): "stylegan-t",
+        ("StyleGAN-T", 7.3): "stylegan-t",
+        ("GigaGAN", 9.09): "gigagan",
+        ("GigaGAN, its evaluation code", 9.06): "gigagan",
+        ("GigaGAN, diffusion noise as augmentation", 12.16): "gigagan",
+        ("SD 1.5", 9.62): "gigagan",
+        ("SD 1.5, cfg 3, 50 PNDM steps", 8.78): "gigagan",
+        ("DMD", 11.49): "gigagan",
+    }
