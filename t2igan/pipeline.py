@@ -20,6 +20,8 @@ from t2igan.models.config import GeneratorConfig
 from t2igan.text import build_conditioner
 from t2igan.text.config import ConditionerConfig
 from t2igan.types import Conditioner, NoiseMode
+from t2igan.upscaler.chain import Chain
+from t2igan.upscaler.model import Upscaler
 
 DEFAULT_MODEL = "embedded:shapes"
 Weights = Literal["ema", "raw"]
@@ -127,6 +129,10 @@ class TextToImage:
         """The end of a prompt that does not fit the text encoder, or an empty string."""
         return self.conditioner.cut(prompt)
 
+    def then(self, upscaler: Upscaler) -> Chain:
+        """A model that draws as this one does and enlarges its images; more upscalers may follow."""
+        return Chain(self, (upscaler,))
+
 
 def load(path: str | Path | None = None, *, device: str | torch.device = "cpu") -> TextToImage:
     """Read a model; None = the one inside the package."""
@@ -135,6 +141,11 @@ def load(path: str | Path | None = None, *, device: str | torch.device = "cpu") 
 
 def _read(name: str | Path, weights: Weights) -> tuple[Header, dict[str, Tensor]]:
     header = checkpoint.read_header(name)
+    if header.kind == "upsampler":
+        raise CheckpointError(
+            f"{name}: an upsampler, which draws nothing from a prompt. It enlarges pictures: t2igan upscale IMG "
+            f'--model {name}, or t2igan sample "..." --upscale {name}.'
+        )
     if header.kind != "state" or header.recipe.get("task", "gan") != "gan":
         return checkpoint.read(name, kind="generator")
     header, tensors = checkpoint.read(name, kind="state")

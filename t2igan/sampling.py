@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from t2igan import __version__, images
 from t2igan.errors import UsageError
 from t2igan.files import check_folder
 from t2igan.pipeline import DEFAULT_MODEL, TextToImage
+from t2igan.upscaler.chain import Chain
+from t2igan.upscaler.model import Upscaler
 
 LOG = logging.getLogger(__name__)
 MAX_SEEDS = 100_000
@@ -38,6 +40,7 @@ class SampleRequest:
     overwrite: bool = False
     scale: int = 1
     metadata: bool = True
+    upscale: tuple[str, ...] = ()  # upsamplers, applied one after another
 
 
 def sample(request: SampleRequest) -> Iterator[Path]:
@@ -54,12 +57,15 @@ def sample(request: SampleRequest) -> Iterator[Path]:
     grid_path = request.out / "grid.png"
     check_folder(request.out)
     _refuse_existing([*paths, grid_path] if request.grid else paths, request.overwrite)
-    model = TextToImage.from_checkpoint(request.model, device=choose_device(request.device))
+    device = choose_device(request.device)
+    base = TextToImage.from_checkpoint(request.model, device=device)
+    upscalers = tuple(Upscaler.from_checkpoint(name, device=device) for name in request.upscale)
     for prompt in request.prompts:
-        _warn_of_cut(model, prompt)
+        _warn_of_cut(base, prompt)
+    model = Chain(base, upscalers) if upscalers else base
     kept = []
     for path, (prompt, seed), tile in zip(paths, jobs, _tiles(model, request, jobs), strict=True):
-        story = story_of(model, request, prompt, seed) if request.metadata else None
+        story = story_of(base, request, prompt, seed, upscalers) if request.metadata else None
         images.save_png(
             path, tile.repeat_interleave(request.scale, 1).repeat_interleave(request.scale, 2), story
         )
@@ -74,7 +80,9 @@ def sample(request: SampleRequest) -> Iterator[Path]:
         yield grid_path
 
 
-def _tiles(model: TextToImage, request: SampleRequest, jobs: list[tuple[str, int]]) -> Iterator[Tensor]:
+def _tiles(
+    model: TextToImage | Chain, request: SampleRequest, jobs: list[tuple[str, int]]
+) -> Iterator[Tensor]:
     """The picture of each job, [3, R, R] uint8; a batch is drawn when its first one is asked for."""
     prompts, seeds = [prompt for prompt, _ in jobs], [seed for _, seed in jobs]
     for batch in model.stream(prompts, seeds, psi=request.psi, batch_size=request.batch):
@@ -94,9 +102,19 @@ def file_names(jobs: list[tuple[str, int]]) -> list[str]:
     return [f"{name}.png" for name in names]
 
 
-def story_of(model: TextToImage, request: SampleRequest, prompt: str, seed: int) -> dict[str, Any]:
+def story_of(
+    model: TextToImage,
+    request: SampleRequest,
+    prompt: str,
+    seed: int,
+    upscalers: Sequence[Upscaler] = (),
+) -> dict[str, Any]:
     """What a PNG says of itself: enough to draw it again."""
-    return {
+    enlarged_by = [
+        {"name": name, "fingerprint": upscaler.fingerprint, "scale": upscaler.G.scale}
+        for name, upscaler in zip(request.upscale, upscalers, strict=True)
+    ]
+    story = {
         "v": 1,
         "prompt": prompt,
         "seed": seed,
@@ -109,6 +127,7 @@ def story_of(model: TextToImage, request: SampleRequest, prompt: str, seed: int)
         "created_by": f"t2igan {__version__}",
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
+    return story | ({"upscale": enlarged_by} if enlarged_by else {})
 
 
 def parse_seeds(text: str) -> list[int]:

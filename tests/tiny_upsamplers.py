@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from t2igan.checkpoint import Header
+from t2igan.checkpoint import Header, save, with_prefix
+from t2igan.models import build_upsampler
+from t2igan.models.aura_sr.config import AuraSRConfig
 from t2igan.text import build_conditioner
 from t2igan.text.config import HashingConfig
 from t2igan.types import Condition
@@ -104,3 +108,28 @@ def picture(height: int, width: int, *, seed: int = 0) -> Tensor:
     waves = torch.stack([torch.sin(x / 5 + y / 9), torch.cos(x / 7 - y / 4), torch.sin((x + y) / 11)])
     grain = torch.randn(3, height, width, generator=torch.Generator().manual_seed(seed))
     return ((waves * 0.4 + grain * 0.1).clamp(-1, 1) * 127.5 + 127.5).to(torch.uint8)
+
+
+def tiny_aura_sr(path: Path, *, seed: int = 0) -> Path:
+    """A checkpoint of a random AuraSR of 8 px; its pictures are nonsense, but depend on everything that they should."""
+    config = AuraSRConfig(
+        resolution=8,
+        dim=4,
+        up_mults=(1, 2, 4),
+        down_mults=(4,),
+        num_blocks=1,
+        num_kernels=2,
+        up_attention=(1, 0, 0),
+        down_attention=(0,),
+        mid_attention=1,
+        num_heads=2,
+        head_dim=4,
+        z_dim=8,
+        w_dim=8,
+        mapping_layers=1,
+    )
+    torch.manual_seed(seed)
+    G = build_upsampler(config)
+    header = Header("upsampler", config=config.model_dump(mode="json"))
+    save(path, with_prefix("G_ema", G.state_dict()), header)
+    return path

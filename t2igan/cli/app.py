@@ -44,6 +44,7 @@ class _Commands(LazyGroup):
         "plot": ("t2igan.cli.plot:command", "Draw the curves of a run."),
         "compare": ("t2igan.cli.compare:command", "Lay runs side by side."),
         "sample": ("t2igan.cli.sample:command", "Draw images from prompts."),
+        "upscale": ("t2igan.cli.upscale:command", "Enlarge pictures."),
         "eval": ("t2igan.cli.evaluate:app", "Measure how good a model's images are."),
         "data": ("t2igan.cli.data:app", "Make and import training data."),
         "recipe": ("t2igan.cli.recipe:app", "List, show and check recipes."),

@@ -29,6 +29,13 @@ def command(
         bool, typer.Option("--overwrite", help="Replace pictures of the same name.")
     ] = False,
     scale: Annotated[int, typer.Option(min=1, max=32, help="Whole factor by which pixels are repeated.")] = 1,
+    upscale: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--upscale",
+            help="Checkpoint of an upsampler that enlarges the pictures; may be repeated, one after another.",
+        ),
+    ] = None,
     metadata: Annotated[bool, typer.Option(help="Write prompt, seed, psi and model into each PNG.")] = True,
 ) -> None:
     """Draw a prompt with every seed and save PNGs.
@@ -49,6 +56,7 @@ def command(
         overwrite=overwrite,
         scale=scale,
         metadata=metadata,
+        upscale=tuple(upscale or ()),
     )
     for path in sample(request):
         typer.echo(str(path))

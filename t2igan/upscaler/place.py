@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from importlib import resources
 from pathlib import Path
 
 from t2igan import checkpoint
@@ -21,7 +20,7 @@ def place_of(name: str | Path) -> str | Path:
     """What `checkpoint.read` finds an upsampler by.
 
     Args:
-        name: a path, `embedded:NAME`, or NAME alone where there is no such file.
+        name: a path, `embedded:NAME`, or NAME alone.
 
     Raises:
         CheckpointError: if it is neither, or a checkpoint of another kind; the message says which command takes it.
@@ -41,7 +40,5 @@ def place_of(name: str | Path) -> str | Path:
 
 def _is_given(name: str) -> bool:
     """Whether a name says where it lies."""
-    if name.startswith(EMBEDDED) or Path(name).is_file():
-        return True
-    inside = Path(str(resources.files("t2igan"))) / "weights_embedded" / f"{name}.safetensors"
-    return "/" in name or not inside.is_file()
+    is_path = "/" in name or name.endswith(".safetensors") or Path(name).is_file()
+    return is_path or name.startswith(EMBEDDED)

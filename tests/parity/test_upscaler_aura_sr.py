@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -22,6 +23,7 @@ BLENDS: tuple[tuple[Blend, str], ...] = (
     ("checkboard", "overlap_checkboard"),
     ("constant", "overlap_constant"),
 )
+Read = tuple[dict[str, Tensor], dict[str, Any]]
 
 
 @dataclass
@@ -41,7 +43,7 @@ class Recorded:
 
 
 @pytest.fixture(scope="module")
-def recorded() -> tuple[dict[str, Tensor], dict]:
+def recorded() -> Read:
     with safe_open(FILE, "pt") as file:
         return {key: file.get_tensor(key) for key in file.keys()}, json.loads(file.metadata()["meta"])  # noqa: SIM118
 
@@ -58,7 +60,7 @@ def draws_of(tensors: dict[str, Tensor], blend: Blend) -> Recorded:
 
 @pytest.mark.parametrize(("blend", "name"), BLENDS)
 @pytest.mark.parametrize("batch", [1, 5])
-def test_the_picture_is_the_references(recorded, blend: Blend, name: str, batch: int):
+def test_the_picture_is_the_references(recorded: Read, blend: Blend, name: str, batch: int):
     tensors, meta = recorded
     low = tensors["in/image_uint8_hwc"].permute(2, 0, 1)[None]
     of = plan((13, 18), 8, overlap=0, multiple=2, scale=4, blend=blend)
@@ -73,7 +75,7 @@ def test_the_picture_is_the_references(recorded, blend: Blend, name: str, batch:
 
 
 @pytest.mark.parametrize(("blend", "name"), BLENDS)
-def test_the_floats_before_the_bytes_are_the_references(recorded, blend: Blend, name: str):
+def test_the_floats_before_the_bytes_are_the_references(recorded: Read, blend: Blend, name: str):
     tensors, meta = recorded
     of = plan((13, 18), 8, overlap=0, multiple=2, scale=4, blend=blend)
     image, G = tensors["in/image_uint8_hwc"].permute(2, 0, 1), load_upsampler(tensors, meta)
@@ -90,7 +92,7 @@ def test_the_floats_before_the_bytes_are_the_references(recorded, blend: Blend, 
     assert float((found - tensors[f"out/{name}/float"]).abs().max()) < ATOL
 
 
-def test_weights_and_padding_are_the_references(recorded):
+def test_weights_and_padding_are_the_references(recorded: Read):
     tensors, _ = recorded
     of = plan((13, 18), 8, overlap=0, multiple=2, scale=4, blend="checkboard")
     first, second = tensors["out/blend/pass1_weight"], tensors["out/blend/pass2_weight"]

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from t2igan.errors import UsageError
-from t2igan.tiles import Plan, checkboard_weight, cut_axis, plan, seam_weights, source_index
+from t2igan.tiles import Blend, Plan, checkboard_weight, cut_axis, plan, seam_weights, source_index
 
 SIZES = [(1, 1), (3, 2), (8, 8), (9, 40), (16, 7), (33, 64), (61, 50)]
 
@@ -25,7 +25,7 @@ def total_weight(of: Plan) -> torch.Tensor:
 
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("blend", ["feather", "paste", "checkboard", "constant"])
-def test_the_weights_of_every_pixel_sum_to_one(size: tuple[int, int], blend):
+def test_the_weights_of_every_pixel_sum_to_one(size: tuple[int, int], blend: Blend):
     of = plan(size, 8, overlap=3, multiple=2, scale=4, blend=blend)
     assert torch.allclose(total_weight(of), torch.ones(1), atol=1e-6)
     assert all(bool((tile.weight >= 0).all()) for tile in of.tiles())

@@ -9,6 +9,7 @@ import torch
 from tiny_upsamplers import Broken, Convolutional, Greedy, Nearest, picture, upscaler
 
 from t2igan.errors import T2IGanError, UsageError
+from t2igan.tiles import Blend
 from t2igan.upscaler.memory import is_out_of_memory
 from t2igan.upscaler.tiling import Tiling
 
@@ -30,7 +31,7 @@ def test_repeated_pixels_are_the_same_with_any_tiles(size: tuple[int, int], opti
 
 @pytest.mark.parametrize("blend", ["paste", "checkboard", "constant"])
 @pytest.mark.parametrize("size", [(1, 1), (13, 18), (24, 16)])
-def test_the_schemes_of_aurasr_are_exact_to_a_level_that_is_cut_off(blend, size: tuple[int, int]):
+def test_the_schemes_of_aurasr_are_exact_to_a_level_that_is_cut_off(blend: Blend, size: tuple[int, int]):
     image = picture(*size)
     found = upscaler(Nearest()).upscale(image, blend=blend)
     assert largest_difference(found, repeated(image, 4)) <= 1  # 255 * (n / 255) may be less than n
@@ -135,7 +136,7 @@ def test_only_a_failed_allocation_is_one():
     assert is_out_of_memory(caught.value)
     assert is_out_of_memory(torch.OutOfMemoryError("CUDA out of memory"))
     with pytest.raises(RuntimeError) as caught:
-        torch.ones(2) @ torch.ones(3)
+        torch.dot(torch.ones(2), torch.ones(3))
     assert not is_out_of_memory(caught.value)
 
 
