@@ -23,6 +23,7 @@ Tensors = Mapping[str, Tensor]
 Shape = tuple[int, ...]
 MODULATIONS = "style_to_conv_modulations"
 UNUSED = "attend.scale"  # stored by every attention layer, read by none
+BANK = ".bank"
 SHOWN = 3  # names in a message
 RULES = (  # ours -> theirs, in turn
     (r"^mapping\.(\d+)\.", lambda m: f"style_network.net.{2 * int(m[1])}."),  # activations lie between
@@ -62,7 +63,8 @@ def load_upsampler(tensors: Tensors, meta: Mapping[str, Any]) -> AuraSR:
     below = {k.removeprefix("weights/"): v for k, v in tensors.items() if k.startswith("weights/")}
     config = config_of(meta["config"] if isinstance(meta.get("config"), Mapping) else meta)
     own = own_tensors(below or tensors, config)
-    return assemble({key: value.to(torch.float32, copy=True) for key, value in own.items()}, config)
+    copies = {k: v.float().clone(memory_format=torch.contiguous_format) for k, v in own.items()}
+    return assemble(copies, config)
 
 
 def own_tensors(tensors: Tensors, config: AuraSRConfig) -> dict[str, Tensor]:
@@ -75,8 +77,10 @@ def own_tensors(tensors: Tensors, config: AuraSRConfig) -> dict[str, Tensor]:
     _check(tensors, network, config)
     found = {}
     for name, value in network.state_dict().items():
-        if ".affine." not in name:
-            found[name] = tensors[foreign_name(name)].reshape(value.shape)
+        if ".affine." in name:
+            continue
+        theirs = tensors[foreign_name(name)]
+        found[name] = theirs.permute(0, 1, 3, 4, 2) if name.endswith(BANK) else theirs.reshape(value.shape)
     return found | _cut(tensors, network, config)
 
 
@@ -131,7 +135,9 @@ def published_layout(network: nn.Module, config: AuraSRConfig, *, logit_rows: in
         if ".affine." in name:
             continue
         theirs, shape = foreign_name(name), tuple(value.shape)
-        if theirs.endswith(".g"):
+        if name.endswith(BANK):
+            shape = (*shape[:2], shape[4], *shape[2:4])
+        elif theirs.endswith(".g"):
             shape = (1, *shape, 1, 1)
         elif re.search(r"layers\.\d+\..*weight$", theirs):
             shape = (*shape, 1, 1)  # 1x1 convolutions

@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from t2igan.models.aura_sr.config import AuraSRConfig
 from t2igan.ops.adaptive_conv import adaptive_conv2d
+from t2igan.ops.shared_kernel import can_share, shared_conv2d
 
 
 class Conv(nn.Conv2d):
@@ -26,7 +27,7 @@ class AdaptiveConv(nn.Module):
     """A 3x3 convolution whose kernel is mixed of `num_kernels`, scaled and normalised as w says; without bias.
 
     Attributes:
-        bank: [K, O, I, 3, 3] kernels.
+        bank: [K, O, 3, 3, I] kernels; input channels last, as convolutions read them.
         affine: w -> the scale of each input channel less one, then the logits of the K kernels (none where K = 1).
     """
 
@@ -34,7 +35,7 @@ class AdaptiveConv(nn.Module):
         super().__init__()
         num_kernels = config.num_kernels
         self.num_logits = num_kernels if num_kernels > 1 else 0
-        bank = torch.empty(num_kernels, out_channels, in_channels, 3, 3)
+        bank = torch.empty(num_kernels, out_channels, 3, 3, in_channels)
         self.bank = nn.Parameter(bank.normal_() * (9 * in_channels) ** -0.5)
         self.affine = nn.Linear(config.w_dim, in_channels + self.num_logits)
 
@@ -43,7 +44,9 @@ class AdaptiveConv(nn.Module):
         told = self.affine(w)
         scale, logits = told.split([told.shape[1] - self.num_logits, self.num_logits], dim=1)
         selection = logits.softmax(dim=1) if self.num_logits else None
-        return adaptive_conv2d(x, self.bank, scale + 1, selection)
+        if can_share(x, scale):
+            return shared_conv2d(x, self.bank, scale + 1, selection)
+        return adaptive_conv2d(x, self.bank.permute(0, 1, 4, 2, 3), scale + 1, selection)
 
 
 class ResidualBlock(nn.Module):
