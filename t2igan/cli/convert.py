@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -54,3 +55,54 @@ def stylegan_t(
             f"takes; if that tower was trained too, prompts are now read differently"
         )
     print(f"licence  converted weights keep their licence: {done.header.progress['licence']}")
+
+
+@app.command("aura-sr")
+def aura_sr(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="FILE_OR_HUB_ID", help="model.safetensors, its folder, or a hub id as fal/AuraSR-v2."
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", help="File to write, ending in .safetensors.")],
+    config: Annotated[
+        Path | None, typer.Option("--config", help="The config.json, where it is not beside the weights.")
+    ] = None,
+    dtype: Annotated[
+        Literal["fp32", "bf16"], typer.Option("--dtype", help="bf16 halves the file; it is read as float32.")
+    ] = "fp32",
+    licence: Annotated[
+        str | None, typer.Option("--licence", help="Licence of the weights, stored in the file.")
+    ] = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="Fetch a hub id that is not in the local cache.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file of the same name.")] = False,
+) -> None:
+    """Convert an AuraSR upsampler: model.safetensors with its config.json. Pickles (model.ckpt) are refused.
+
+    Example: t2igan model convert aura-sr fal/AuraSR-v2 --download --out aurasr-v2.safetensors
+    """
+    from t2igan.convert.aura_sr_file import convert
+
+    done = convert(
+        source,
+        out,
+        config=config,
+        dtype=dtype,
+        licence=licence,
+        may_download=download,
+        may_overwrite=overwrite,
+    )
+    origin = done.header.progress
+    for warning in done.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    print(
+        f"{out}  upsampler, {done.header.config['resolution']} px tiles, {dtype}, {out.stat().st_size / 1e6:.2f} MB"
+    )
+    print(
+        f"source  {' '.join(filter(None, (origin['source'], origin['revision'])))}, sha256 {origin['sha256']}"
+    )
+    print(f"self-test  {origin['self_test']}")
+    print(f"licence  converted weights keep their licence: {origin['licence']}")

@@ -10,6 +10,8 @@ import typer
 
 from t2igan.cli import convert
 
+ORIGIN = ("source", "revision", "sha256", "licence")  # of converted weights: rows of their own
+
 app = typer.Typer(help="Look into, export and convert checkpoints.", no_args_is_help=True)
 app.add_typer(convert.app, name="convert")
 
@@ -57,7 +59,9 @@ def export(
 
 
 def _lines(found: dict[str, Any]) -> list[tuple[str, str]]:
-    progress = ", ".join(f"{key} {value}" for key, value in found["progress"].items())
+    told = dict(found["progress"])
+    origin = {key: told.pop(key, None) for key in ORIGIN}
+    progress = ", ".join(f"{key} {value}" for key, value in told.items())
     rows = [
         ("file", f"{found['path']}, {found['bytes'] / 1e6:.2f} MB"),
         ("kind", f"{found['kind']}, made by {found['created_by']}"),
@@ -65,6 +69,9 @@ def _lines(found: dict[str, Any]) -> list[tuple[str, str]]:
         ("text encoder", _flat(found["conditioner"])),
         ("recipe", found["recipe"]),
         ("progress", progress),
+        ("source", ", ".join(str(value) for value in (origin["source"], origin["revision"]) if value)),
+        ("sha256", origin["sha256"]),
+        ("licence", origin["licence"]),
         *((prefix, _sizes(count)) for prefix, count in found["tensors"].items()),
         ("fingerprint", found.get("fingerprint") or ""),
     ]

@@ -17,7 +17,7 @@ class AuraSRConfig(Config):
 
     arch: Literal["aura_sr"] = "aura_sr"
     """Architecture name."""
-    resolution: int = Field(default=64, ge=1, le=4096)
+    resolution: int = Field(default=64, ge=1, le=1024)
     """Side of the images that it was trained to read, in pixels."""
     dim: int = Field(default=64, ge=1, le=4096)
     """Width at the output resolution; the other widths are multiples of it."""
@@ -60,6 +60,8 @@ class AuraSRConfig(Config):
             raise ValueError(
                 f"the way down ends at width {self.down_mults[-1]}, the way up begins at {self.up_mults[-1]}"
             )
+        if self.resolution % self.multiple:
+            raise ValueError(f"resolution {self.resolution} is no multiple of {self.multiple}")
         depths = (len(self.down_attention), len(self.up_attention))
         if depths != (len(self.down_mults), len(self.up_mults)):
             raise ValueError("down_attention and up_attention must have one number for each stage")
