@@ -24,8 +24,8 @@ def command(
     scorer: Annotated[
         str | None,
         typer.Option(
-            help="CLIP, MODEL/TAG or a checkpoint; default: ViT-g-14/laion2b_s12b_b42k, for a model of shapes "
-            "embedded:shapes_scorer."
+            help="CLIP, MODEL/TAG or a checkpoint, or vqascore[:MODEL] of the package t2v-metrics; default: "
+            "ViT-g-14/laion2b_s12b_b42k, for a model of shapes embedded:shapes_scorer."
         ),
     ] = None,
     n: Annotated[int, typer.Option("--n", help="Latents a caption.")] = 1,
@@ -45,15 +45,18 @@ def command(
     from t2igan.cli.progress_bar import progress_bar
     from t2igan.evaluation.choice import clip_of
     from t2igan.evaluation.prompts.run import prompts_of_model
+    from t2igan.evaluation.prompts.vqa import vqa_model_of
     from t2igan.files import check_folder, write_atomic
 
     if out is not None:
         check_folder(out)
+    vqa = None if scorer is None else vqa_model_of(scorer)
     with progress_bar("pictures") as on_progress:
         found = prompts_of_model(
             model,
             prompts,
-            clip=None if scorer is None else clip_of(scorer),
+            clip=None if scorer is None or vqa else clip_of(scorer),
+            vqa=vqa,
             per_category=pairs,
             seeds=n,
             seed=seed,

@@ -9,12 +9,14 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from t2igan.cli import eval_coco, eval_curve, eval_prompts, eval_sources, eval_speed
+from t2igan.cli import eval_benchmarks, eval_coco, eval_curve, eval_prompts, eval_sources, eval_speed
 
 app = typer.Typer(help="Measure a model.", no_args_is_help=True)
 app.command("coco")(eval_coco.command)
+app.command("compbench")(eval_benchmarks.compbench)
 app.command("curve")(eval_curve.command)
 app.command("folder")(eval_sources.folder)
+app.command("geneval")(eval_benchmarks.geneval)
 app.command("model")(eval_sources.model)
 app.command("prompts")(eval_prompts.command)
 app.command("speed")(eval_speed.command)

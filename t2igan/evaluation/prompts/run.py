@@ -18,6 +18,7 @@ from t2igan.evaluation.prompts.accuracy import CHANCE, accuracy, draws_of, shuff
 from t2igan.evaluation.prompts.pairs import GENERAL, Pair, both_ways, read_pairs
 from t2igan.evaluation.prompts.scorers import ClipPairScorer, JudgePairScorer, PairScorer, scenes_of
 from t2igan.evaluation.prompts.shapes import shapes_pairs
+from t2igan.evaluation.prompts.vqa import VqaPairScorer
 from t2igan.evaluation.sources.rendered import shapes_of
 from t2igan.features.judge import load_judge
 from t2igan.metrics.config import ClipFeaturesConfig, ScorerConfig, SmallClipFeaturesConfig
@@ -131,6 +132,7 @@ def prompts_of_model(
     prompts: Path | None = None,
     *,
     clip: ScorerConfig | None = None,
+    vqa: str | None = None,
     per_category: int = 50,
     seeds: int = 1,
     seed: int = 0,
@@ -144,6 +146,7 @@ def prompts_of_model(
         model: checkpoint, or embedded:NAME; None = the embedded model.
         prompts: JSONL file of pairs; None = pairs of shapes for a model of shapes, else the general set.
         clip: None = the embedded scorer for a model of shapes, else ViT-g-14/laion2b_s12b_b42k.
+        vqa: a model of the package t2v-metrics, whose VQAScore takes the CLIP's place.
         per_category: pairs of shapes a category.
         seeds: latents a caption.
         seed: chooses scenes and latents.
@@ -158,25 +161,31 @@ def prompts_of_model(
         UsageError: if the CLIP is the model's own text encoder, or a count cannot be right.
         CheckpointError: if the model cannot be read.
         DataError: if the file of pairs cannot be.
-        WeightsError: if the CLIP is not on this machine.
+        WeightsError: if the CLIP, or the VQA model or its package, is not on this machine.
     """
     if per_category < 2:
         raise UsageError(f"--pairs {per_category}: two or more of each category.")
     drawn = TextToImage.from_checkpoint(model, device=choose_device(device))
     is_shapes = shapes_of(drawn.header) is not None
-    default = SmallClipFeaturesConfig() if is_shapes else ClipFeaturesConfig()
-    with offline_advice():
-        scorer = build_scorer(clip or default)
-    if scorer.name == drawn.conditioner.fingerprint:
-        raise UsageError(f"--scorer: {scorer.name} is the model's own text encoder, which it learned to please. "
-                         "Give a separately trained CLIP.")  # fmt: skip
-    scorer.to(drawn.device)
-    scorers: list[PairScorer] = [ClipPairScorer(scorer)]
+    asked = clip or (SmallClipFeaturesConfig() if is_shapes else ClipFeaturesConfig())
+    scorers: list[PairScorer] = [
+        _clip_scorer(asked, drawn) if vqa is None else VqaPairScorer(vqa, device=drawn.device)
+    ]
     if prompts is None and is_shapes:
         pairs, source = shapes_pairs(per_category, seed=seed), "shapes"
         scorers.append(JudgePairScorer(load_judge()))
     else:
         pairs, source = read_pairs(prompts or GENERAL), str(prompts or "general")
     found = evaluate_prompts(drawn, pairs, scorers, seeds=seeds, seed=seed, psi=psi, on_progress=on_progress)
-    found["notes"] += own_eyes(drawn, [clip or default])
+    found["notes"] += own_eyes(drawn, [asked] if vqa is None else [])
     return {"model": model or DEFAULT_MODEL, "prompts": source, **found}
+
+
+def _clip_scorer(asked: ScorerConfig, model: TextToImage) -> ClipPairScorer:
+    with offline_advice():
+        scorer = build_scorer(asked)
+    if scorer.name == model.conditioner.fingerprint:
+        raise UsageError(f"--scorer: {scorer.name} is the model's own text encoder, which it learned to please. "
+                         "Give a separately trained CLIP.")  # fmt: skip
+    scorer.to(model.device)
+    return ClipPairScorer(scorer)
