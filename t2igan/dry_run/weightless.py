@@ -34,12 +34,14 @@ def without_weights(recipe: AnyRecipe) -> AnyRecipe:
     if isinstance(recipe, EncoderRecipe):
         return recipe
     _need_files(recipe)
-    backbone = _random(recipe.discriminator.backbone)
+    backbone = recipe.discriminator.frozen
     guide = recipe.loss.guide
     return recipe.model_copy(
         update={
             "conditioner": _random(recipe.conditioner),
-            "discriminator": recipe.discriminator.model_copy(update={"backbone": backbone}),
+            "discriminator": recipe.discriminator.with_frozen(_random(backbone))
+            if backbone
+            else recipe.discriminator,
             "loss": recipe.loss.model_copy(update={"guide": None if guide is None else _random(guide)}),
         }
     )
@@ -49,7 +51,7 @@ def missing_weights(recipe: AnyRecipe) -> list[str]:
     """One line for each frozen network that training reads and whose weights are not on this machine."""
     if isinstance(recipe, EncoderRecipe):
         return []
-    return _missing((recipe.conditioner, recipe.discriminator.backbone, recipe.loss.guide))
+    return _missing((recipe.conditioner, recipe.discriminator.frozen, recipe.loss.guide))
 
 
 def missing_metrics(recipe: AnyRecipe) -> list[str]:
@@ -96,7 +98,7 @@ def _need_files(recipe: GanRecipe) -> None:
     """Say which key names a checkpoint that is not here."""
     sections = {
         "conditioner": recipe.conditioner,
-        "discriminator.backbone": recipe.discriminator.backbone,
+        "discriminator.backbone": recipe.discriminator.frozen,
         "loss.guide": recipe.loss.guide,
     }
     for key, section in sections.items():

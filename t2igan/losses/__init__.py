@@ -8,6 +8,7 @@ LOSSES = Registry(
     "loss",
     {
         "projected_gan": "t2igan.losses.projected_gan:ProjectedGANLoss",
+        "gigagan": "t2igan.losses.gigagan:GigaGANLoss",
         "clip_contrastive": "t2igan.losses.contrastive:ClipContrastiveLoss",
         "attributes": "t2igan.losses.attributes:AttributesLoss",
     },

@@ -17,6 +17,8 @@ class AttributesLoss:
 
     num_uniforms = 4  # noise amount, blur amount, shift x, shift y
 
+    contrasts = False
+
     def __init__(self, config: AttributesConfig, networks: dict[str, nn.Module]) -> None:
         self.config = config
         self.E: Any = networks["E"]
@@ -26,7 +28,7 @@ class AttributesLoss:
     def before_step(self, nimg: int) -> None:
         """Nothing moves."""
 
-    def after_step(self, z: Tensor) -> None:
+    def after_step(self, z: Tensor, inputs: StepInputs) -> None:
         """Nothing moves."""
 
     def judge(self, inputs: StepInputs) -> Outcome:

@@ -27,6 +27,9 @@ class StepInputs:
     u: Tensor  # [N, num_uniforms] in [0, 1): every other random number that the phase needs
     coin: Tensor  # [] one more, the same for all rows, micro-batches and ranks
     labels: Tensor | None = None  # [N, A] int64
+    all_embeds: Tensor | None = (
+        None  # [B, D] c.embed of all ranks and micro-batches, where the loss `contrasts`
+    )
     kept: tuple[Tensor, ...] = ()  # what the phase before has kept of this micro-batch
 
     def split(self, size: int) -> list[StepInputs]:
@@ -41,6 +44,7 @@ class StepInputs:
                 u=self.u[cut],
                 coin=self.coin,
                 labels=None if self.labels is None else self.labels[cut],
+                all_embeds=self.all_embeds,
             )
             for cut in cuts
         ]
@@ -63,6 +67,9 @@ class Phase:
     trains: str  # key of the network whose weights it trains
     run: Callable[[StepInputs], Outcome]
     draw: str  # which noise of the step: phases with equal draws see equal z and u
+    every: int = 1  # it runs in every so many-th step
+    steps: bool = True  # False: its gradients wait for the next phase that trains the same network
+    compiles: bool = True  # False where second derivatives are taken, which torch.compile cannot
 
 
 class PhaseModule(nn.Module):
@@ -108,14 +115,20 @@ class Loss(Protocol):
 
     phases: list[Phase]
     num_uniforms: int
+    contrasts: bool  # whether it compares each image with the captions of all ranks
     scores: Scores
 
     def before_step(self, nimg: int) -> None:
         """Anything that moves once a step before its phases (spectral norm, blur)."""
         ...
 
-    def after_step(self, z: Tensor) -> None:
-        """Anything that moves once a step after its phases (running averages); `z` [N, z_dim] of all ranks."""
+    def after_step(self, z: Tensor, inputs: StepInputs) -> None:
+        """Anything that moves once a step after its phases (running averages).
+
+        Args:
+            z: the last phase's latents of all ranks, [N, z_dim].
+            inputs: the last phase's of this rank.
+        """
         ...
 
 

@@ -44,6 +44,41 @@ class ProjectedGANConfig(Config):
     """Layer noise of generated images in training."""
 
 
+class GigaGANLossConfig(Config):
+    """GigaGAN's loss: non-saturating on every size and depth, wrong captions, lazy R1, CLIP contrast, second discriminator."""
+
+    kind: Literal["gigagan"] = "gigagan"
+    """Kind of loss."""
+    r1_gamma: float = Field(default=0.2048, ge=0)
+    """Weight of R1 on real images, twice that of the squared gradient norm; 0 = none. The paper raises it to 2.048."""
+    r1_every: int = Field(default=16, ge=1)
+    """Steps between two R1 terms, each so many times as heavy."""
+    match_weight: float = Field(default=1.0, ge=0)
+    """Weight of images with another image's caption, shown to D as fakes; 0 = none."""
+    match_generated: bool = True
+    """Whether generated images get wrong captions too, besides real ones."""
+    match_weight_g: float = Field(default=0.0, ge=0)
+    """Weight in G of verdicts on its images with wrong captions. It rewards fitting the wrong caption: 0 is our choice."""
+    full_weight: float = Field(default=2.0, gt=0)
+    """Weight of the largest image, where each smaller size counts 1."""
+    early_weight: float = Field(default=0.01, ge=0)
+    """Weight of verdicts before the last depth."""
+    early_match_weight: float = Field(default=0.05, ge=0)
+    """The same for wrong captions."""
+    clip_weight: float = Field(default=0.0, ge=0)
+    """Weight of the contrast between a generated image and all captions of the batch; the paper's rises from 0.2 to 1."""
+    clip_scale: float = Field(default=100.0, gt=0)
+    """Factor on cosines inside that contrast; 100 is CLIP's own."""
+    guide: SmallClipTowerConfig | ClipGuidanceConfig | None = None
+    """Frozen image tower of that contrast, of the conditioner's model; null where clip_weight is 0."""
+    vision_weight: float = Field(default=1.0, ge=0)
+    """Weight of the second discriminator, where discriminator.vision_aided is set."""
+    shared_fakes: bool = False
+    """One generator pass a step for both phases: G steps first, and D learns on the same images."""
+    noise_mode: Literal["random", "const", "none"] = "random"
+    """Layer noise of generated images in training."""
+
+
 class ClipContrastiveConfig(Config):
     """Symmetric contrastive loss of CLIP; equal captions share their targets."""
 
@@ -63,5 +98,6 @@ class AttributesConfig(Config):
 
 
 LossConfig = Annotated[
-    ProjectedGANConfig | ClipContrastiveConfig | AttributesConfig, Field(discriminator="kind")
+    ProjectedGANConfig | GigaGANLossConfig | ClipContrastiveConfig | AttributesConfig,
+    Field(discriminator="kind"),
 ]

@@ -16,6 +16,7 @@ class ClipContrastiveLoss:
     """One phase on network E, which has towers `image` and `text` and a `logit_scale`."""
 
     num_uniforms = 0
+    contrasts = False
 
     def __init__(self, config: ClipContrastiveConfig, networks: dict[str, nn.Module]) -> None:
         self.config = config
@@ -26,7 +27,7 @@ class ClipContrastiveLoss:
     def before_step(self, nimg: int) -> None:
         """Nothing moves."""
 
-    def after_step(self, z: Tensor) -> None:
+    def after_step(self, z: Tensor, inputs: StepInputs) -> None:
         """Nothing moves."""
 
     def contrast(self, inputs: StepInputs) -> Outcome:
@@ -50,6 +51,27 @@ def shared_targets(ids: Tensor) -> Tensor:
     """[N, N] rows that sum to 1, spread over all captions equal to the row's own. `ids` is [N, L]."""
     equal = (ids[:, None] == ids[None]).all(2).float()
     return equal / equal.sum(1, keepdim=True)
+
+
+def image_to_text(image: Tensor, own: Tensor, captions: Tensor, *, scale: float) -> Tensor:
+    """Cross-entropy of finding each image's caption among all captions; captions equal to its own do not count.
+
+    Args:
+        image: [N, D] embeddings, any length.
+        own: [N, D] unit embeddings of their captions.
+        captions: [B, D] unit embeddings of all captions, those of `own` among them.
+        scale: factor on cosines.
+
+    Returns:
+        [N].
+
+    Source: Kang et al. 2023 (GigaGAN), equation 9.
+    """
+    image = F.normalize(image.float(), dim=1)
+    hit = scale * (image * own.float()).sum(1)
+    is_own = (own[:, None] - captions[None]).abs().amax(2) < 1e-6
+    others = (scale * image @ captions.float().T).masked_fill(is_own, float("-inf"))
+    return torch.logsumexp(torch.cat([hit[:, None], others], dim=1), dim=1) - hit
 
 
 def soft_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:

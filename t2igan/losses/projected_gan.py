@@ -25,6 +25,8 @@ Guide = Callable[[Tensor], Tensor]  # images in [0, 1] -> embeddings [N, D] in t
 class ProjectedGANLoss:
     """Phases D and G; with `shared_fakes` G first, whose images and features D then takes over."""
 
+    contrasts = False
+
     def __init__(
         self,
         config: ProjectedGANConfig,
@@ -52,7 +54,7 @@ class ProjectedGANLoss:
         sigma = blur_sigma(self.config.blur_init_sigma, self.config.blur_fade_kimg, nimg)
         self.blur = blur_matrix(sigma, self.G.img_resolution, device=self.G.mapping.x_avg.device)
 
-    def after_step(self, z: Tensor) -> None:
+    def after_step(self, z: Tensor, inputs: StepInputs) -> None:
         """Move the running average of the mapping output; `z` [N, z_dim] of all ranks."""
         self.G.mapping.update_average(self.G.mapping.batch_mean(z))
 

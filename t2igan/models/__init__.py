@@ -2,40 +2,43 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from t2igan.models.config import DiscriminatorConfig, GeneratorConfig, UpsamplerConfig
 from t2igan.registry import Registry
 
 if TYPE_CHECKING:
-    from t2igan.features import Backbone
     from t2igan.models.aura_sr.network import AuraSR
-    from t2igan.models.common.projected import ProjectedDiscriminator
-    from t2igan.models.stylegan_t.generator import Generator
 
 GENERATORS = Registry(
-    "generator architecture", {"stylegan_t": "t2igan.models.stylegan_t.generator:Generator"}
+    "generator architecture",
+    {
+        "stylegan_t": "t2igan.models.stylegan_t.generator:Generator",
+        "gigagan": "t2igan.models.gigagan.generator:Generator",
+    },
 )
 DISCRIMINATORS = Registry(
-    "discriminator architecture", {"projected": "t2igan.models.common.projected:ProjectedDiscriminator"}
+    "discriminator architecture",
+    {
+        "projected": "t2igan.models.common.projected:ProjectedDiscriminator",
+        "gigagan": "t2igan.models.gigagan.discriminator:Discriminator",
+    },
 )
 UPSAMPLERS = Registry("upsampler architecture", {"aura_sr": "t2igan.models.aura_sr.network:AuraSR"})
 
 
-def build_generator(config: GeneratorConfig) -> Generator:
+def build_generator(config: GeneratorConfig) -> Any:
     """A freshly initialised generator on the current default device, in training mode."""
     return GENERATORS[config.arch](config)
 
 
-def build_discriminator(
-    config: DiscriminatorConfig, *, backbone: Backbone | None = None
-) -> ProjectedDiscriminator:
-    """A freshly initialised discriminator in training mode; `backbone` spares building the frozen network again.
+def build_discriminator(config: DiscriminatorConfig) -> Any:
+    """A freshly initialised discriminator in training mode.
 
     Raises:
         WeightsError: if the frozen network's weights are not on this machine.
     """
-    return DISCRIMINATORS[config.arch](config, backbone)
+    return DISCRIMINATORS[config.arch](config)
 
 
 def build_upsampler(config: UpsamplerConfig) -> AuraSR:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from t2igan.config import Config
 from t2igan.features.config import BackboneConfig, ConvTowerConfig, DinoConfig
 from t2igan.models.aura_sr.config import AuraSRConfig
+from t2igan.models.gigagan.config import GigaGANConfig, GigaGANDiscriminatorConfig
 from t2igan.models.stylegan_t.config import StyleGANTConfig
 from t2igan.text.config import TextTowerConfig
 
-GeneratorConfig = StyleGANTConfig
+GeneratorConfig = Annotated[StyleGANTConfig | GigaGANConfig, Field(discriminator="arch")]
 UpsamplerConfig = AuraSRConfig
 
 
@@ -46,8 +47,24 @@ class ProjectedConfig(Config):
     p_crop: float = Field(default=0.5, ge=0, le=1)
     """Chance that an image larger than the backbone's input is cropped rather than resized."""
 
+    reads_tokens: ClassVar[bool] = False
 
-DiscriminatorConfig = ProjectedConfig
+    @property
+    def frozen(self) -> BackboneConfig | None:
+        """The frozen network inside."""
+        return self.backbone
+
+    def with_frozen(self, backbone: BackboneConfig) -> ProjectedConfig:
+        """The same around another frozen network."""
+        return self.model_copy(update={"backbone": backbone})
+
+    def at(self, resolution: int) -> ProjectedConfig:
+        """The same for images of another size: the frozen network reads them all."""
+        del resolution
+        return self
+
+
+DiscriminatorConfig = Annotated[ProjectedConfig | GigaGANDiscriminatorConfig, Field(discriminator="arch")]
 
 
 class SmallClipConfig(Config):

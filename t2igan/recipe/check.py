@@ -19,6 +19,10 @@ from t2igan.recipe.stages import at_stage
 from t2igan.text.config import ConditionerConfig, HashingConfig, SmallClipTextConfig
 
 CONV_TOWER_LAYERS = 5
+_FAMILIES = {
+    "projected_gan": {"generator": "stylegan_t", "discriminator": "projected"},
+    "gigagan": {"generator": "gigagan", "discriminator": "gigagan"},
+}
 _TRAINS = {"clip_contrastive": "small_clip", "attributes": "judge"}
 
 
@@ -44,6 +48,7 @@ def problems(recipe: GanRecipe | EncoderRecipe, *, world: int = 1) -> list[str]:
         return [*found, *_batch(recipe.train, world), *_encoder(recipe)]
     of_stages = [problem for i in range(len(recipe.stages)) for problem in _stage(recipe, i, world)]
     found += [*dict.fromkeys(of_stages), *_text_widths(recipe), *_guidance(recipe)]
+    found += _family(recipe)
     return [*found, *_resolutions(recipe), *_backbone(recipe), *_noise(recipe), *metric_problems(recipe)]
 
 
@@ -63,6 +68,21 @@ def _batch(train: TrainConfig, world: int) -> list[str]:
         return []
     whole = f"{train.batch}" if world == 1 else f"{train.batch} / {world} processes = {share}"
     return [f"train.batch: {whole} is no multiple of train.batch_gpu {train.batch_gpu}; change either"]
+
+
+def _family(recipe: GanRecipe) -> list[str]:
+    """Networks that only their own loss can train, and what they read."""
+    archs = {"generator": recipe.generator.arch, "discriminator": recipe.discriminator.arch}
+    found = [
+        f"loss.kind: {recipe.loss.kind!r} trains {key}s of arch {wanted!r}, not {archs[key]!r}"
+        for key, wanted in _FAMILIES[recipe.loss.kind].items()
+        if archs[key] != wanted
+    ]
+    if (recipe.generator.reads_tokens or recipe.discriminator.reads_tokens) and not recipe.conditioner.tokens:
+        found.append(f"conditioner.tokens: {archs['generator']} reads text tokens; set it to true")
+    if any(stage.r1_gamma is not None for stage in recipe.stages) and not hasattr(recipe.loss, "r1_gamma"):
+        found.append(f"stages: r1_gamma means nothing to loss.kind {recipe.loss.kind!r}; leave it out")
+    return found
 
 
 def text_width(conditioner: ConditionerConfig) -> int | None:
@@ -168,7 +188,7 @@ def _channels(recipe: GanRecipe, resolution: int) -> list[str]:
 
 
 def _backbone(recipe: GanRecipe) -> list[str]:
-    backbone = recipe.discriminator.backbone
+    backbone = recipe.discriminator.frozen
     if isinstance(backbone, DinoConfig):
         patch = re.search(r"patch(\d+)", backbone.model)
         if patch and backbone.image_size % int(patch[1]):

@@ -30,7 +30,9 @@ def metric_problems(recipe: GanRecipe) -> list[str]:
             f"metrics.best: {config.best!r} is not measured{miss} Measured: {', '.join(names)}; null keeps no best"
         )
     critics = {
-        _network(recipe.discriminator.backbone): "criticises the generator (discriminator.backbone)",
+        _network(
+            recipe.discriminator.frozen
+        ): "criticises the generator (frozen network of the discriminator)",
         _network(recipe.loss.guide): "guides the generator (loss.guide)",
     }
     readers = {_network(recipe.conditioner): "reads the generator's captions (conditioner)"}

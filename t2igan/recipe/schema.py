@@ -8,7 +8,12 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from t2igan.config import Config
 from t2igan.data.config import DataConfig
-from t2igan.losses.config import AttributesConfig, ClipContrastiveConfig, ProjectedGANConfig
+from t2igan.losses.config import (
+    AttributesConfig,
+    ClipContrastiveConfig,
+    GigaGANLossConfig,
+    ProjectedGANConfig,
+)
 from t2igan.metrics.config import MetricsConfig
 from t2igan.models.config import DiscriminatorConfig, EncoderConfig, GeneratorConfig
 from t2igan.text.config import ClipTextConfig, ConditionerConfig
@@ -25,6 +30,8 @@ class AdamConfig(Config):
     """Added to the root of the running square."""
     weight_decay: float = Field(default=0.0, ge=0)
     """Decoupled weight decay, on tensors of two or more dimensions."""
+    attention_weight_decay: float | None = Field(default=None, ge=0)
+    """The same for attention layers; null = weight_decay."""
     schedule: Literal["constant", "cosine"] = "constant"
     """Course of the learning rate over the stage: constant, or cosine down to 0."""
     warmup_kimg: float = Field(default=0.0, ge=0)
@@ -113,6 +120,8 @@ class StageConfig(Config):
     train mode freeze64."""
     clip_weight: float | None = Field(default=None, ge=0)
     """Weight of the CLIP guidance in this stage; null = loss.clip_weight."""
+    r1_gamma: float | None = Field(default=None, ge=0)
+    """Weight of R1 in this stage, for losses that have one; null = loss.r1_gamma."""
 
 
 class SampleConfig(Config):
@@ -124,6 +133,9 @@ class SampleConfig(Config):
     """Tiles of a grid."""
     psi: float = Field(default=1.0, ge=-2, le=2)
     """Truncation of the grids."""
+
+
+GanLoss = Annotated[ProjectedGANConfig | GigaGANLossConfig, Field(discriminator="kind")]
 
 
 class GanRecipe(Config):
@@ -143,7 +155,7 @@ class GanRecipe(Config):
     """Generator."""
     discriminator: DiscriminatorConfig
     """Discriminator."""
-    loss: ProjectedGANConfig = Field(default_factory=ProjectedGANConfig)
+    loss: GanLoss = Field(default_factory=ProjectedGANConfig)
     """Loss."""
     optim: OptimConfig = Field(default_factory=OptimConfig)
     """Optimisers."""

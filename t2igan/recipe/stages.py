@@ -16,8 +16,9 @@ def at_stage(recipe: GanRecipe, stage: int) -> GanRecipe:
     return recipe.model_copy(
         update={
             "generator": recipe.generator.model_copy(update={"resolution": config.resolution}),
+            "discriminator": recipe.discriminator.at(config.resolution),
             "train": _with(recipe.train, batch=config.batch, batch_gpu=config.batch_gpu),
-            "loss": _with(recipe.loss, clip_weight=config.clip_weight),
+            "loss": _with(recipe.loss, clip_weight=config.clip_weight, r1_gamma=config.r1_gamma),
         }
     )
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from t2igan import checkpoint, weights
 from t2igan.text.blocks import block_units
 from t2igan.text.config import ClipTextConfig
+from t2igan.text.tokens import encode_with_tokens
 from t2igan.types import Condition
 
 
@@ -50,7 +51,14 @@ class ClipText:
     def __call__(self, captions: Sequence[str]) -> Condition:
         """Encode captions; those beyond the context are cut, see `cut`."""
         ids = self.token_ids(captions)
-        return Condition(embed=F.normalize(self._model.encode_text(ids).float(), dim=1))
+        return (
+            encode_with_tokens(self._model, ids, self._embed)
+            if self.config.tokens
+            else Condition(self._embed(ids))
+        )
+
+    def _embed(self, ids: Tensor) -> Tensor:
+        return F.normalize(self._model.encode_text(ids).float(), dim=1)
 
     def token_ids(self, captions: Sequence[str]) -> Tensor:
         """N captions -> [N, L] int64."""

@@ -20,6 +20,8 @@ class ClipTextConfig(Config):
     """open_clip pretrained tag or a local weights file; null = random weights, for tests only."""
     quick_gelu: bool | None = None
     """Activation; null = what the tag needs. Local OpenAI weights need true."""
+    tokens: bool = False
+    """Also give the tokens of the last layer but one, which GigaGAN's networks read."""
 
 
 class TextTowerConfig(Config):
@@ -48,6 +50,8 @@ class SmallClipTextConfig(Config):
     """A checkpoint of kind `clip`, or embedded:NAME for one inside the package."""
     tower: TextTowerConfig | None = None
     """Geometry of the tower; written by checkpoints that carry the tower themselves, left out of recipes."""
+    tokens: bool = False
+    """Also give the tokens of the last layer but one, which GigaGAN's networks read."""
 
 
 class HashingConfig(Config):
@@ -57,6 +61,8 @@ class HashingConfig(Config):
     """Kind of conditioner."""
     dim: int = Field(default=64, ge=8)
     """Length of the embedding."""
+    tokens: bool = False
+    """Also give a token a word, which GigaGAN's networks read."""
 
 
 ConditionerConfig = Annotated[

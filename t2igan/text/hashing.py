@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
 
 from t2igan import rng
 from t2igan.text.config import HashingConfig
@@ -31,9 +32,18 @@ class Hashing:
 
     def __call__(self, captions: Sequence[str]) -> Condition:
         """Condition(embed [N, dim]), unit length; an empty caption gives the direction of the empty word."""
-        return Condition(
-            embed=F.normalize(torch.stack([self._embed(c) for c in captions]), dim=1).to(self._device)
-        )
+        embed = F.normalize(torch.stack([self._embed(c) for c in captions]), dim=1)
+        if not self.config.tokens:
+            return Condition(embed=embed.to(self._device))
+        rows = [self._tokens(caption) for caption in captions]
+        tokens = pad_sequence(rows, batch_first=True)
+        lengths = torch.tensor([len(row) for row in rows])
+        mask = torch.arange(tokens.shape[1]) < lengths[:, None]
+        return Condition(embed=embed, tokens=tokens, mask=mask).to(self._device)
+
+    def _tokens(self, caption: str) -> Tensor:
+        """[words + 1, dim]: the direction of each word, and the empty word's as the end token."""
+        return torch.stack([self._direction(word) for word in [*_words(caption)[:CONTEXT_WORDS], ""]])
 
     def _embed(self, caption: str) -> Tensor:
         words = _words(caption)[:CONTEXT_WORDS] or [""]

@@ -20,6 +20,7 @@ from t2igan.decode import decode_json
 from t2igan.text.blocks import block_units
 from t2igan.text.config import SmallClipTextConfig, TextTowerConfig
 from t2igan.text.tokenizer import CutTokenizer
+from t2igan.text.tokens import encode_with_tokens
 from t2igan.types import Condition
 
 
@@ -83,7 +84,13 @@ class SmallClipText:
     @torch.no_grad()
     def __call__(self, captions: Sequence[str]) -> Condition:
         """Encode captions; those beyond the context are cut, see `cut`."""
-        return Condition(embed=F.normalize(self._tower(self.token_ids(captions)).float(), dim=1))
+        ids = self.token_ids(captions)
+        if self.config.tokens:
+            return encode_with_tokens(self._tower.transformer, ids, self._embed)
+        return Condition(self._embed(ids))
+
+    def _embed(self, ids: Tensor) -> Tensor:
+        return F.normalize(self._tower(ids).float(), dim=1)
 
     def token_ids(self, captions: Sequence[str]) -> Tensor:
         """N captions -> [N, L] int64."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from t2igan import weights
 from t2igan.features.config import SmallClipTowerConfig
 from t2igan.features.conv_tower import load_tower
-from t2igan.losses.config import ClipGuidanceConfig, ProjectedGANConfig
+from t2igan.losses.config import ClipGuidanceConfig, GigaGANLossConfig, ProjectedGANConfig
 from t2igan.losses.projected_gan import Guide
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
@@ -19,7 +19,7 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 CROP = 64  # images larger than this are cropped to it (StyleGAN-T, section 7 of the spec)
 
 
-def build_guide(config: ProjectedGANConfig, device: torch.device) -> Guide | None:
+def build_guide(config: ProjectedGANConfig | GigaGANLossConfig, device: torch.device) -> Guide | None:
     """The guide that a loss config names, or None where it asks for none."""
     if not config.clip_weight or config.guide is None:
         return None

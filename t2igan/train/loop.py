@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from t2igan import dist, images, rng
 from t2igan.errors import TrainingError
+from t2igan.losses.base import StepInputs
 from t2igan.train.state import TrainState
 from t2igan.types import Batch
 
@@ -35,8 +36,9 @@ def train(state: TrainState, batches: Iterator[Batch], after_step: Callable[[Tra
         real, c = images.to_float(batch.images), state.condition_of(batch)
         bad_before = state.bad_total
         state.loss.before_step(state.nimg)
+        inputs: StepInputs | None = None
         kept: dict[int, tuple[Tensor, ...]] = {}  # micro-batch -> what a phase hands to the next one
-        for phase, module in state.phases:
+        for phase, module in state.due():
             inputs = state.inputs(phase, batch, real, c)
             pieces = inputs.split(config.batch_gpu or len(batch))
             with state.training(phase.trains):
@@ -47,8 +49,10 @@ def train(state: TrainState, batches: Iterator[Batch], after_step: Callable[[Tra
                         (outcome.loss.sum() / len(batch) * state.loss_scale).backward()
                     state.loss.scores.add(outcome.scores)
                     kept[number] = outcome.kept
-            state.apply_gradients(phase.trains)  # DDP has averaged the gradients inside the last backward
-        state.loss.after_step(state.all_latents(len(batch)))
+            if phase.steps:
+                state.apply_gradients(phase.trains)  # DDP has averaged the gradients inside the last backward
+        assert inputs is not None
+        state.loss.after_step(state.all_latents(len(batch)), inputs)
         state.advance(len(batch) * dist.world())
         _count_bad_steps(state, bad_before)
         after_step(state)

@@ -17,15 +17,28 @@ Params = dict[str, nn.Parameter]  # name in its network -> parameter, of those t
 
 def build_adam(params: Params, config: AdamConfig) -> torch.optim.Optimizer:
     """Fused Adam; AdamW with decay on matrices and filters only where weight_decay is set."""
-    if not config.weight_decay:
+    if not (config.weight_decay or config.attention_weight_decay):
         return torch.optim.Adam(
             list(params.values()), lr=config.learning_rate, betas=config.betas, eps=config.eps, fused=True
         )
+    attention = config.attention_weight_decay
+    decays = {
+        "attention": config.weight_decay if attention is None else attention,
+        "other": config.weight_decay,
+    }
     groups = [
-        {"params": [p for p in params.values() if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in params.values() if p.ndim <= 1], "weight_decay": 0.0},
+        {
+            "params": [p for name, p in params.items() if p.ndim > 1 and _kind(name) == kind],
+            "weight_decay": decay,
+        }
+        for kind, decay in decays.items()
     ]
+    groups.append({"params": [p for p in params.values() if p.ndim <= 1], "weight_decay": 0.0})
     return torch.optim.AdamW(groups, lr=config.learning_rate, betas=config.betas, eps=config.eps, fused=True)
+
+
+def _kind(name: str) -> str:
+    return "attention" if "attention" in name else "other"
 
 
 def rate(config: AdamConfig, *, nimg: int, start: int, stop: int) -> float:

@@ -168,6 +168,6 @@ def _module(
             param.requires_grad_(True)
     network = networks[phase.trains]
     module = PhaseModule(phase, network)
-    if train.compile:
+    if train.compile and phase.compiles:
         module.compile()
     return module if sharding.is_split(network) else dist.wrap_phase(module, device)

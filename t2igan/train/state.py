@@ -84,7 +84,7 @@ class TrainState:
 
     def condition_of(self, batch: Batch) -> Condition:
         """The condition of a training batch: of the embeddings that came with it, or else of its captions."""
-        if batch.embed is None:
+        if batch.embed is None or getattr(self.conditioner.config, "tokens", False):
             return self.condition(batch.captions)
         return Condition(embed=F.normalize(batch.embed.float(), dim=1))
 
@@ -96,10 +96,14 @@ class TrainState:
             return c
         return Condition(embed=F.normalize(self.ema["T"].network(c.ids).float(), dim=1))
 
+    def due(self) -> list[tuple[Phase, nn.Module]]:
+        """The phases of this step, in order."""
+        return [(phase, module) for phase, module in self.phases if self.step % phase.every == 0]
+
     def inputs(self, phase: Phase, batch: Batch, real: Tensor, c: Condition) -> StepInputs:
         """This rank's part of a phase; every random number is a function of (seed, step, phase)."""
         place = {"rank": dist.rank(), "world": dist.world()}
-        seed, n = self.config.seed, len(batch)
+        seed, n, contrasts = self.config.seed, len(batch), self.loss.contrasts
         z = rng.batch_normal(seed, self.step, phase.draw, n, self.z_dim, **place)
         coin = rng.batch_uniform(seed, self.step, f"{phase.draw}/coin", 1, 1)[0, 0]
         u = rng.batch_uniform(seed, self.step, phase.draw, n, self.loss.num_uniforms, **place)
@@ -111,6 +115,7 @@ class TrainState:
             u=u.to(self.device),
             coin=coin.to(self.device),
             labels=batch.labels,
+            all_embeds=torch.cat(dist.all_gather(c.embed)) if contrasts and c.embed is not None else None,
         )
 
     def all_latents(self, batch: int) -> Tensor:

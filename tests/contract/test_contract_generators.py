@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from t2igan.models import GENERATORS, build_generator
+from t2igan.models.gigagan.config import GigaGANConfig, TextLayersConfig
 from t2igan.models.stylegan_t.config import StyleGANTConfig
 from t2igan.types import Condition, Generator, StyleGenerator
 
@@ -13,7 +14,21 @@ TINY = {
     "stylegan_t": StyleGANTConfig(
         z_dim=16, c_dim=24, resolution=16, channel_base=1024, channel_max=64, num_res_blocks=1
     ),
+    "gigagan": GigaGANConfig(
+        z_dim=16,
+        w_dim=24,
+        c_dim=24,
+        resolution=16,
+        text=TextLayersConfig(width=16, depth=1, heads=2),
+        channel_base=512,
+        channel_max=32,
+        blocks=(2, 1),
+        kernels=(1, 2, 3),
+        attention={8: 1, 16: 1},
+        head_dim=16,
+    ),
 }
+AVERAGES = {"stylegan_t": "mapping.x_avg", "gigagan": "map_network.x_avg"}
 ARCHITECTURES = GENERATORS.names()
 
 
@@ -24,14 +39,16 @@ def build(arch: str) -> StyleGenerator:
     with torch.no_grad():
         for parameter in generator.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.1)
-        generator.mapping.x_avg.normal_()
+        dict(generator.named_buffers())[AVERAGES[arch]].normal_()
     return generator
 
 
 def ask(n: int = 3) -> tuple[torch.Tensor, Condition]:
     generator = torch.Generator().manual_seed(1)
     embed = torch.nn.functional.normalize(torch.randn(n, 24, generator=generator), dim=1)
-    return torch.randn(n, 16, generator=generator), Condition(embed)
+    tokens = torch.randn(n, 5, 24, generator=generator)
+    mask = torch.arange(5) < torch.tensor([5, 3, 4])[:n, None]
+    return torch.randn(n, 16, generator=generator), Condition(embed, tokens, mask)
 
 
 def test_every_architecture_has_a_tiny_configuration_here():
@@ -59,7 +76,7 @@ def test_psi_one_changes_nothing(arch):
 @pytest.mark.parametrize("arch", ARCHITECTURES)
 def test_psi_zero_forgets_z_but_not_the_prompt(arch):
     generator = build(arch)
-    (z, c), same = ask(), Condition(ask()[1].embed[:1].repeat(3, 1))
+    (z, c), same = ask(), ask()[1].index([0, 0, 0])
     images = generator(z, same, psi=0.0)
     torch.testing.assert_close(images[0], images[1])
     assert (generator(z, c, psi=0.0)[0] - generator(z, c, psi=0.0)[1]).abs().max() > 1e-3
@@ -180,5 +197,7 @@ def test_every_parameter_gets_a_gradient(arch):
 def test_training_in_compiled_form_has_no_graph_break_and_the_same_numbers(arch):
     generator = build(arch)
     z, c = ask()
-    compiled = torch.compile(lambda z, e: generator(z, Condition(e)), backend="eager", fullgraph=True)
-    torch.testing.assert_close(compiled(z, c.embed), generator(z, c))
+    compiled = torch.compile(
+        lambda z, *parts: generator(z, Condition(*parts)), backend="eager", fullgraph=True
+    )
+    torch.testing.assert_close(compiled(z, c.embed, c.tokens, c.mask), generator(z, c))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -49,6 +49,8 @@ class StyleGANTConfig(Config):
     bfloat16 has float32's range and is used in all."""
     conv_clamp: float | None = 256.0
     """Activations are clamped to +-conv_clamp; null switches it off."""
+
+    reads_tokens: ClassVar[bool] = False
 
     @model_validator(mode="after")
     def _shapes_fit(self) -> StyleGANTConfig:

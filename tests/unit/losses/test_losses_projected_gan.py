@@ -136,7 +136,7 @@ def test_the_average_of_the_mapping_moves_once_a_step():
     for phase in loss.phases:
         phase.run(inputs)
     assert torch.equal(loss.G.mapping.x_avg, before)
-    loss.after_step(inputs.z)
+    loss.after_step(inputs.z, inputs)
     expected = before.lerp(loss.G.mapping.batch_mean(inputs.z), 0.005)
     torch.testing.assert_close(loss.G.mapping.x_avg, expected)
 

@@ -1,0 +1,190 @@
+"""The GigaGAN discriminator: every resolution enters where it fits and is judged at every depth after. Not: its losses."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from t2igan.models.gigagan.attention import SelfAttention, to_maps, to_pixels
+from t2igan.models.gigagan.config import GigaGANDiscriminatorConfig
+from t2igan.models.gigagan.predictor import Predictor
+from t2igan.models.gigagan.text import Text, TextLayers
+from t2igan.models.gigagan.vision import VisionAided
+from t2igan.ops.equal_conv import EqualConv
+from t2igan.ops.layers import Dense
+from t2igan.ops.minibatch_std import minibatch_std
+from t2igan.types import Condition
+
+HALF = math.sqrt(0.5)  # keeps the variance of a sum of two
+
+
+class ResidualBlock(nn.Module):
+    """Two 3x3 convolutions and a skip; `down` 2 halves the size."""
+
+    def __init__(self, in_channels: int, out_channels: int, down: int) -> None:
+        super().__init__()
+        self.conv0 = EqualConv(in_channels, in_channels, kernel=3)
+        self.conv1 = EqualConv(in_channels, out_channels, kernel=3, down=down)
+        self.skip = (
+            EqualConv(in_channels, out_channels, kernel=1, down=down, activation="linear", bias=False)
+            if down > 1
+            else nn.Identity()
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, I, H, W] -> [N, O, H / down, W / down]."""
+        return (self.conv1(self.conv0(x)) + self.skip(x)) * HALF
+
+
+class Flatten(nn.Module):
+    """The last stage's end: a convolution, then all 4 x 4 positions into one."""
+
+    def __init__(self, channels: int, size: int, std_group: int) -> None:
+        super().__init__()
+        self.std_group = std_group
+        self.conv = EqualConv(channels + bool(std_group), channels, kernel=3)
+        self.dense = Dense(channels * size * size, channels, activation="lrelu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N, C, 4, 4] -> [N, C, 1, 1]."""
+        if self.std_group:
+            x = minibatch_std(x, self.std_group)
+        return self.dense(self.conv(x).flatten(1))[:, :, None, None]
+
+
+class Stage(nn.Module):
+    """From one size of feature map to the next: self-attention, residual blocks, and a halving one."""
+
+    def __init__(self, config: GigaGANDiscriminatorConfig, resolution: int) -> None:
+        super().__init__()
+        channels, is_last = config.channels(resolution), resolution == config.resolutions[0]
+        self.gain = config.attention_gain
+        self.from_rgb = EqualConv(3, channels, kernel=1)
+        self.attention = nn.ModuleList(
+            SelfAttention(channels, config.head_dim) for _ in range(config.attention.get(resolution, 0))
+        )
+        extra = config.blocks_at(resolution) - 1
+        self.blocks = nn.Sequential(*(ResidualBlock(channels, channels, 1) for _ in range(extra)))
+        self.channels = channels if is_last else config.channels(resolution // 2)
+        self.end = (
+            Flatten(channels, resolution, config.minibatch_std)
+            if is_last
+            else ResidualBlock(channels, self.channels, 2)
+        )
+
+    def forward(self, x: Tensor | None, img: Tensor | None) -> Tensor:
+        """Maps [M, C, r, r] from the stage before and images [N, 3, r, r] that enter here -> [M + N, C', r / 2, r / 2]."""
+        entering = [] if img is None else [self.from_rgb(img.to(memory_format=torch.channels_last))]
+        x = torch.cat([*([] if x is None else [x]), *entering])
+        if self.attention:
+            pixels = to_pixels(x)
+            for layer in self.attention:
+                pixels = pixels + self.gain * layer(pixels)
+            x = to_maps(pixels, x).to(x.dtype)
+        return self.end(self.blocks(x))
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """Logits by the size that entered and the depth at which it was judged; high = real."""
+
+    exits: list[
+        Tensor
+    ]  # depth j (0 = first) -> [levels that have entered by then, images of a prompt, prompts]
+    vision: Tensor | None = None  # [taps, images of a prompt, prompts] of the second discriminator
+
+    def flat(self) -> Tensor:
+        """[K, images], all of them."""
+        return torch.cat(
+            [e.flatten(1) for e in self.exits] + ([] if self.vision is None else [self.vision.flatten(1)])
+        )
+
+    def of(self, number: int) -> Verdicts:
+        """Of each prompt's image number `number`: exits [levels, prompts], vision [taps, prompts]."""
+        return Verdicts(
+            [e[:, number] for e in self.exits], None if self.vision is None else self.vision[:, number]
+        )
+
+
+@dataclass(frozen=True)
+class Features:
+    """What D sees of images, before any text: the costly part, shared by all captions."""
+
+    maps: list[Tensor]  # depth j -> [levels N, C, h, w], level after level
+    vision: list[Tensor] | None = None
+
+
+class Discriminator(nn.Module):
+    """Scores pyramids of images against prompts in two steps, so that other captions cost only the second one.
+
+    Source: Kang et al. 2023, sections 3.4 and 3.5: L (L + 1) / 2 verdicts of L sizes.
+    """
+
+    def __init__(self, config: GigaGANDiscriminatorConfig) -> None:
+        super().__init__()
+        self.config, self.c_dim = config, config.c_dim
+        self.text = TextLayers(config.text, config.c_dim)
+        sizes = config.resolutions[::-1]
+        stages = [Stage(config, r) for r in sizes]
+        self.stages = nn.ModuleList(stages)
+        judged = range(len(sizes)) if config.multi_scale else (len(sizes) - 1,)
+        self.predictors = nn.ModuleDict(
+            {
+                str(j): Predictor(stages[j].channels, config.text.width, config.predictor_layers)
+                for j in judged
+            }  # pyright: ignore
+        )
+        self.vision = VisionAided(config) if config.vision_aided else None
+
+    def train(self, mode: bool = True) -> Discriminator:
+        """Set the mode; a frozen network inside stays in evaluation mode."""
+        super().train(mode)
+        if self.vision is not None:
+            self.vision.backbone.eval()
+        return self
+
+    def features(self, pyramid: list[Tensor]) -> Features:
+        """Images [N, 3, r, r] in [-1, 1] of r = R, ..., 8, 4, the largest first -> features."""
+        return Features(
+            self.trunk(pyramid), None if self.vision is None else self.vision.features(pyramid[0])
+        )
+
+    def trunk(self, pyramid: list[Tensor]) -> list[Tensor]:
+        """The maps of `features`, without the second discriminator."""
+        x, maps = None, []
+        for number, (stage, img) in enumerate(zip(self.stages, pyramid, strict=True)):
+            enters = number == 0 or self.config.multi_scale
+            x = stage(x, img if enters else None)
+            maps.append(x)
+        return maps
+
+    def score(self, features: Features, c: Condition | Text) -> Verdicts:
+        """Features of M N images and N prompts, image n having prompt n modulo N -> logits."""
+        summary = self.text(c).summary
+        exits = [
+            predictor(features.maps[int(j)], summary).unflatten(0, (self._levels_at(int(j)), -1))
+            for j, predictor in self.predictors.items()
+        ]
+        if self.vision is None or features.vision is None:
+            return Verdicts(exits)
+        return Verdicts(exits, self.vision.score(features.vision, summary))
+
+    def forward(self, img: Tensor, c: Condition) -> Tensor:
+        """Images [N, 3, R, R] in [-1, 1] and prompts -> logits [N, K] of every size and depth."""
+        return self.score(self.features(pyramid_of(img, len(self.stages))), c).flat().T
+
+    def _levels_at(self, depth: int) -> int:
+        """Sizes that have entered by a depth."""
+        return depth + 1 if self.config.multi_scale else 1
+
+
+def pyramid_of(img: Tensor, levels: int) -> list[Tensor]:
+    """Images [N, 3, R, R] -> the same at R, R / 2, ...; each pixel is the mean of those that it covers."""
+    images = [img]
+    for _ in range(levels - 1):
+        images.append(F.avg_pool2d(images[-1], 2))
+    return images

@@ -1,0 +1,38 @@
+"""Text tokens of an open_clip text transformer: what its last layer but one gives. Not: pooling, nor learned text layers.
+
+The final norm is applied to them, as Stable Diffusion 2 does; GigaGAN's paper names the layer and says no more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from t2igan.types import Condition
+
+
+def encode_with_tokens(model: Any, ids: Tensor, encode: Callable[[Tensor], Tensor]) -> Condition:
+    """One pass for both: the pooled embedding, and tokens up to the end token.
+
+    Args:
+        model: has `transformer.resblocks` and `ln_final`, batch first.
+        ids: [N, L] int64; the end token has the largest id.
+        encode: ids -> embeddings [N, D], through `model`.
+
+    Returns:
+        embed [N, D] as `encode` gives it, tokens [N, L', width] float32 and mask [N, L'], cut behind the longest caption.
+    """
+    seen: list[Tensor] = []
+    blocks = model.transformer.resblocks
+    hook = blocks[max(len(blocks) - 2, 0)].register_forward_hook(lambda _, __, out: seen.append(out))
+    try:
+        embed = encode(ids)
+    finally:
+        hook.remove()
+    ends = ids.argmax(dim=1)
+    length = int(ends.max()) + 1
+    mask = torch.arange(length, device=ids.device) <= ends[:, None]
+    return Condition(embed=embed, tokens=model.ln_final(seen[0])[:, :length].float(), mask=mask)
