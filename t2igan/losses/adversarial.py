@@ -26,6 +26,21 @@ def hinge_generator(logits: Tensor) -> Tensor:
     return -logits.float().mean(1)
 
 
+def logistic_real(logits: Tensor) -> Tensor:
+    """[N, K] scores of real images -> [N]: mean of log(1 + exp(-score)), finite for any score."""
+    return F.softplus(-logits.float()).mean(1)
+
+
+def logistic_fake(logits: Tensor) -> Tensor:
+    """[N, K] scores of generated images, or of wrong captions -> [N]: mean of log(1 + exp(score))."""
+    return F.softplus(logits.float()).mean(1)
+
+
+def logistic_generator(logits: Tensor) -> Tensor:
+    """[N, K] scores of generated images -> [N]: the non-saturating loss, mean of log(1 + exp(-score))."""
+    return logistic_real(logits)
+
+
 def spherical_distance(x: Tensor, y: Tensor) -> Tensor:
     """Squared angle between rows, in radians^2: arccos(<x, y>)^2 of the normalised rows.
 

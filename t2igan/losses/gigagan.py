@@ -10,15 +10,17 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from t2igan import dist
+from t2igan.losses.adversarial import logistic_fake, logistic_generator, logistic_real
 from t2igan.losses.base import Outcome, Phase, Scores, StepInputs, mean
 from t2igan.losses.config import GigaGANLossConfig
 from t2igan.losses.contrastive import image_to_text
+from t2igan.losses.penalties import r1_penalty
 from t2igan.models.gigagan.discriminator import Features, Verdicts, pyramid_of
 from t2igan.types import Condition
 
+Term = Callable[[Tensor], Tensor]  # logits [N, pixels] -> [N]
 Guide = Callable[[Tensor], Tensor]  # images in [0, 1] -> embeddings [N, D] in the conditioner's space
 
 
@@ -67,9 +69,7 @@ class GigaGANLoss:
             pyramid = [img.detach().requires_grad_() for img in pyramid_of(inputs.real.float(), self.levels)]
             verdicts = self.D.score(Features(self.D.trunk(pyramid)), inputs.c)
             seen = pyramid if self.D.config.multi_scale else pyramid[:1]
-            grads = torch.autograd.grad(verdicts.flat().sum(), seen, create_graph=True)
-            penalty = sum(grad.square().sum(dim=(1, 2, 3)) for grad in grads)
-        assert isinstance(penalty, Tensor)
+            penalty = r1_penalty(verdicts.means(), seen)
         return Outcome(penalty * (self.config.r1_gamma / 2 * self.config.r1_every), {"D/r1": mean(penalty)})
 
     def d_phase(self, inputs: StepInputs) -> Outcome:
@@ -79,13 +79,13 @@ class GigaGANLoss:
         features = self.D.features([torch.cat(pair) for pair in zip(reals, fakes, strict=True)])
         verdicts = self.D.score(features, inputs.c)
         real, fake = verdicts.of(0), verdicts.of(1)
-        loss = self._weigh(real, lambda x: F.softplus(-x)) + self._weigh(fake, F.softplus)
+        loss = self._weigh(real, logistic_real) + self._weigh(fake, logistic_fake)
         scores = {"D/real": mean(real.exits[-1]), "D/fake": mean(fake.exits[-1])}
         if self.config.match_weight:
             wrong = self.D.score(features, inputs.c_wrong)
-            matching = self._weigh(wrong.of(0), F.softplus, matching=True)
+            matching = self._weigh(wrong.of(0), logistic_fake, matching=True)
             if self.config.match_generated:
-                matching = matching + self._weigh(wrong.of(1), F.softplus, matching=True)
+                matching = matching + self._weigh(wrong.of(1), logistic_fake, matching=True)
             loss = loss + self.config.match_weight * matching * _differ(inputs.c, inputs.c_wrong)
             scores["D/mismatch"] = mean(wrong.of(0).exits[-1])
         return Outcome(loss, scores)
@@ -95,13 +95,11 @@ class GigaGANLoss:
         fakes = self._generate(inputs)
         features = self.D.features(fakes)
         verdicts = self.D.score(features, inputs.c).of(0)
-        loss = self._weigh(verdicts, lambda x: F.softplus(-x))
+        loss = self._weigh(verdicts, logistic_generator)
         scores = {"G/adversarial": mean(loss)}
         if self.config.match_weight_g:
             wrong = self.D.score(features, inputs.c_wrong).of(0)
-            loss = loss + self.config.match_weight_g * self._weigh(
-                wrong, lambda x: F.softplus(-x), matching=True
-            )
+            loss = loss + self.config.match_weight_g * self._weigh(wrong, logistic_generator, matching=True)
         if self.guide is not None and self.config.clip_weight:
             assert inputs.c.embed is not None
             assert inputs.all_embeds is not None
@@ -121,21 +119,19 @@ class GigaGANLoss:
         styles = self.G.styles(self.G.mapping(inputs.z, text))
         return self.G.pyramid(styles, text, noise_mode=self.config.noise_mode)
 
-    def _weigh(
-        self, verdicts: Verdicts, term: Callable[[Tensor], Tensor], *, matching: bool = False
-    ) -> Tensor:
-        """[N] sum of a term over sizes and depths, by their weights, and of the second discriminator's mean verdict."""
-        config = self.config
+    def _weigh(self, verdicts: Verdicts, term: Term, *, matching: bool = False) -> Tensor:
+        """[N] sum over sizes and depths of a term's mean over pixels, by their weights, and of its mean over taps."""
+        config, last = self.config, len(verdicts.exits) - 1
         early = config.early_match_weight if matching else config.early_weight
-        total = torch.zeros((), device=verdicts.exits[-1].device)
-        for number, logits in enumerate(verdicts.exits):  # [levels, N]
-            sizes = torch.ones(len(logits), device=logits.device)
-            sizes[0] = config.full_weight
-            weight = 1.0 if number == len(verdicts.exits) - 1 else early
-            total = total + weight * (sizes / self._all_sizes) @ term(logits.float())
-        if verdicts.vision is not None and not matching:
-            total = total + config.vision_weight * term(verdicts.vision.float()).mean(dim=0)
-        return total
+        parts = []
+        for number, logits in enumerate(verdicts.exits):
+            weight = (1.0 if number == last else early) / self._all_sizes
+            for size, of_size in enumerate(logits[:, 0]):
+                parts.append((config.full_weight if size == 0 else 1.0) * weight * term(of_size))
+        if verdicts.vision and not matching:
+            taps = torch.stack([term(logits[0]) for logits in verdicts.vision])
+            parts.append(config.vision_weight * taps.mean(dim=0))
+        return torch.stack(parts).sum(dim=0)
 
     @property
     def _all_sizes(self) -> float:

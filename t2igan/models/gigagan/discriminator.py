@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
@@ -90,24 +90,24 @@ class Stage(nn.Module):
 
 @dataclass(frozen=True)
 class Verdicts:
-    """Logits by the size that entered and the depth at which it was judged; high = real."""
+    """Logits by the size that entered and the depth at which it was judged, pixel by pixel; high = real."""
 
     exits: list[
         Tensor
-    ]  # depth j (0 = first) -> [levels that have entered by then, images of a prompt, prompts]
-    vision: Tensor | None = None  # [taps, images of a prompt, prompts] of the second discriminator
+    ]  # depth j (0 = first) -> [sizes that have entered by then, images of a prompt, prompts, pixels]
+    vision: list[Tensor] = field(
+        default_factory=list
+    )  # tap of the second discriminator -> [images, prompts, pixels]
 
-    def flat(self) -> Tensor:
-        """[K, images], all of them."""
-        return torch.cat(
-            [e.flatten(1) for e in self.exits] + ([] if self.vision is None else [self.vision.flatten(1)])
-        )
+    def means(self) -> Tensor:
+        """[K, images of all prompts], over the pixels of every size and depth, and of every tap."""
+        sizes = [e.mean(dim=3).flatten(1) for e in self.exits]
+        return torch.cat(sizes + [v.mean(dim=2).reshape(1, -1) for v in self.vision])
 
     def of(self, number: int) -> Verdicts:
-        """Of each prompt's image number `number`: exits [levels, prompts], vision [taps, prompts]."""
-        return Verdicts(
-            [e[:, number] for e in self.exits], None if self.vision is None else self.vision[:, number]
-        )
+        """Of each prompt's image number `number`: exits [sizes, 1, prompts, pixels], vision [1, prompts, pixels]."""
+        cut = slice(number, number + 1)
+        return Verdicts([e[:, cut] for e in self.exits], [v[cut] for v in self.vision])
 
 
 @dataclass(frozen=True)
@@ -166,7 +166,7 @@ class Discriminator(nn.Module):
         """Features of M N images and N prompts, image n having prompt n modulo N -> logits."""
         summary = self.text(c).summary
         exits = [
-            predictor(features.maps[int(j)], summary).unflatten(0, (self._levels_at(int(j)), -1))
+            predictor(features.maps[int(j)], summary).unflatten(0, (self._sizes_at(int(j)), -1))
             for j, predictor in self.predictors.items()
         ]
         if self.vision is None or features.vision is None:
@@ -175,9 +175,9 @@ class Discriminator(nn.Module):
 
     def forward(self, img: Tensor, c: Condition) -> Tensor:
         """Images [N, 3, R, R] in [-1, 1] and prompts -> logits [N, K] of every size and depth."""
-        return self.score(self.features(pyramid_of(img, len(self.stages))), c).flat().T
+        return self.score(self.features(pyramid_of(img, len(self.stages))), c).means().T
 
-    def _levels_at(self, depth: int) -> int:
+    def _sizes_at(self, depth: int) -> int:
         """Sizes that have entered by a depth."""
         return depth + 1 if self.config.multi_scale else 1
 

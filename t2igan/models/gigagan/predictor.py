@@ -46,14 +46,13 @@ class Predictor(nn.Module):
         self.alone = Dense(channels, 1)
 
     def forward(self, x: Tensor, summary: Tensor) -> Tensor:
-        """Maps [M N, C, h, w], M of each prompt, and prompts [N, width] -> logits [M, N], the mean over pixels."""
+        """Maps [M N, C, h, w], M of each prompt, and prompts [N, width] -> logits [M, N, P], one a pixel."""
         maps = len(x) // len(summary)
         pixels = x.permute(0, 2, 3, 1).flatten(1, 2).unflatten(0, (maps, -1)).transpose(0, 1)  # [N, M, P, C]
         y = pixels.flatten(1, 2)
         with torch.autocast(x.device.type, enabled=False):
             for layer in self.layers:
                 y = layer(y, summary.float())
-            # Both are linear: the mean over pixels goes first.
-            fit = self.matched(y.unflatten(1, (maps, -1)).mean(dim=2).float())
-            real = self.alone(pixels.mean(dim=2).float())
-        return (fit + real)[:, :, 0].T
+            fit = self.matched(y.float()).unflatten(1, (maps, -1))  # [N, M, P, 1]
+            real = self.alone(pixels.float())
+        return (fit + real)[..., 0].transpose(0, 1)

@@ -50,8 +50,6 @@ class VisionAided(nn.Module):
             conv(F.conv2d(x, p.to(x.dtype))) for conv, x, p in zip(self.convs, maps, projections, strict=True)
         ]
 
-    def score(self, maps: list[Tensor], summary: Tensor) -> Tensor:
-        """Maps of M N images and prompts [N, width] -> logits [taps, M, N]."""
-        return torch.stack(
-            [predictor(x, summary) for predictor, x in zip(self.predictors, maps, strict=True)]
-        )
+    def score(self, maps: list[Tensor], summary: Tensor) -> list[Tensor]:
+        """Maps of M N images and prompts [N, width] -> logits [M, N, pixels], one a tap."""
+        return [predictor(x, summary) for predictor, x in zip(self.predictors, maps, strict=True)]
