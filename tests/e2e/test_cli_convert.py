@@ -1,4 +1,4 @@
-"""`t2igan model convert stylegan-t` as a shell sees it, from a pickled snapshot to pictures."""
+"""`t2igan model convert` as a shell sees it, from a pickled snapshot or AuraSR's files to pictures."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from aura_sr_files import write_model
+from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import save_file
 
@@ -103,6 +105,7 @@ import sys
 from t2igan.cli.app import main
 assert main(["model", "convert", "--help"]) == 0
 assert main(["model", "convert", "stylegan-t", "--help"]) == 0
+assert main(["model", "convert", "aura-sr", "--help"]) == 0
 assert "torch" not in sys.modules
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -114,3 +117,36 @@ def test_convert_without_a_format_shows_its_help_as_a_usage_error(t2igan: Run):
     done = t2igan("model", "convert")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("Usage: t2igan model convert")
+
+
+def test_aura_sr_files_are_converted_described_and_enlarge_a_photo(t2igan: Run, tmp_path: Path):
+    write_model(tmp_path / "AuraSR-v2")
+    Image.radial_gradient("L").resize((23, 17)).convert("RGB").save(tmp_path / "photo.jpg")
+    done = t2igan("model", "convert", "aura-sr", "AuraSR-v2", "--out", "M.safetensors", "--dtype", "bf16")
+    assert done.returncode == 0
+    assert done.stderr.startswith("warning: nobody said what licence these weights have.")
+    first, source, tested, licence = done.stdout.splitlines()
+    assert first.startswith("M.safetensors  upsampler, 8 px tiles, bf16, 1.2")
+    assert source.startswith("source  model.safetensors, sha256 ")
+    assert licence == "licence  converted weights keep their licence: not stated"
+    shown = t2igan("model", "info", "M.safetensors").stdout
+    assert tested.removeprefix("self-test  ") in shown
+    assert "kind          upsampler" in shown
+    drawn = t2igan("upscale", "photo.jpg", "--model", "M.safetensors", "--out", "out")
+    assert drawn.returncode == 0, drawn.stderr
+    (picture,) = (tmp_path / "out").glob("*.png")
+    with Image.open(picture) as img:
+        assert img.size == (92, 68)
+
+
+def test_an_aura_sr_pickle_or_a_hub_id_while_offline_gives_one_line(t2igan: Run, tmp_path: Path):
+    (tmp_path / "model.ckpt").write_bytes(b"\x80\x04\x8c\x02os\x8c\x06system\x93\x8c\x09touch ran\x85R.")
+    for words, reason in (
+        (["model.ckpt"], "model.ckpt: a pickle, which can run code when it is read."),
+        (["fal/AuraSR-v2"], "fal/AuraSR-v2: config.json is neither a path nor in the local hub cache."),
+    ):
+        done = t2igan("model", "convert", "aura-sr", *words, "--out", "M.safetensors", HF_HOME=str(tmp_path))
+        assert (done.returncode, done.stdout) == (1, "")
+        assert done.stderr.startswith(f"error: {reason}")
+        assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "M.safetensors").exists()

@@ -49,7 +49,7 @@ def in_unit(img: Tensor) -> Tensor:
 
 
 @pytest.mark.parametrize("is_recorded", [False, True], ids=["inference", "with gradients"])
-def test_pictures_equal_the_reference_with_and_without_noise(case: Case, is_recorded):
+def test_pictures_equal_the_reference_with_and_without_noise(case: Case, is_recorded: bool):
     tensors, _ = case
     G, low, z = load_upsampler(*case), tensors["in/lowres"] * 2 - 1, tensors["in/style_noise"]
     with torch.set_grad_enabled(is_recorded):

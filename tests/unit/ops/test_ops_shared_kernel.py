@@ -19,7 +19,7 @@ def draw(*shape: int) -> Tensor:
 )
 @pytest.mark.parametrize("num_kernels", [1, 4])
 @pytest.mark.parametrize("side", [1, 3])
-def test_it_equals_the_general_convolution(size, num_kernels, side):
+def test_it_equals_the_general_convolution(size: tuple[int, ...], num_kernels: int, side: int):
     n, height, width = size
     x, bank, style = draw(n, 5, height, width), draw(num_kernels, 7, side, side, 5), draw(1, 5)
     selection = draw(1, num_kernels).softmax(1) if num_kernels > 1 else None
