@@ -57,7 +57,7 @@ def image_to_text(image: Tensor, own: Tensor, captions: Tensor, *, scale: float)
     """Cross-entropy of finding each image's caption among all captions; captions equal to its own do not count.
 
     Args:
-        image: [N, D] embeddings, any length.
+        image: [N, D] unit embeddings.
         own: [N, D] unit embeddings of their captions.
         captions: [B, D] unit embeddings of all captions, those of `own` among them.
         scale: factor on cosines.
@@ -67,10 +67,9 @@ def image_to_text(image: Tensor, own: Tensor, captions: Tensor, *, scale: float)
 
     Source: Kang et al. 2023 (GigaGAN), equation 9.
     """
-    image = F.normalize(image.float(), dim=1)
-    hit = scale * (image * own.float()).sum(1)
+    hit = scale * (image.float() * own.float()).sum(1)
     is_own = (own[:, None] - captions[None]).abs().amax(2) < 1e-6
-    others = (scale * image @ captions.float().T).masked_fill(is_own, float("-inf"))
+    others = (scale * image.float() @ captions.float().T).masked_fill(is_own, float("-inf"))
     return torch.logsumexp(torch.cat([hit[:, None], others], dim=1), dim=1) - hit
 
 

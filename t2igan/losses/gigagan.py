@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from t2igan import dist
 from t2igan.losses.adversarial import logistic_fake, logistic_generator, logistic_real
@@ -103,7 +104,7 @@ class GigaGANLoss:
         if self.guide is not None and self.config.clip_weight:
             assert inputs.c.embed is not None
             assert inputs.all_embeds is not None
-            seen = self.guide((fakes[0] + 1) / 2)
+            seen = F.normalize(self.guide((fakes[0] + 1) / 2).float(), dim=1)
             guided = image_to_text(seen, inputs.c.embed, inputs.all_embeds, scale=self.config.clip_scale)
             loss = loss + self.config.clip_weight * guided
             scores["G/guidance"] = mean(guided)
@@ -120,23 +121,33 @@ class GigaGANLoss:
         return self.G.pyramid(styles, text, noise_mode=self.config.noise_mode)
 
     def _weigh(self, verdicts: Verdicts, term: Term, *, matching: bool = False) -> Tensor:
-        """[N] sum over sizes and depths of a term's mean over pixels, by their weights, and of its mean over taps."""
-        config, last = self.config, len(verdicts.exits) - 1
+        config = self.config
         early = config.early_match_weight if matching else config.early_weight
-        parts = []
-        for number, logits in enumerate(verdicts.exits):
-            weight = (1.0 if number == last else early) / self._all_sizes
-            for size, of_size in enumerate(logits[:, 0]):
-                parts.append((config.full_weight if size == 0 else 1.0) * weight * term(of_size))
-        if verdicts.vision and not matching:
-            taps = torch.stack([term(logits[0]) for logits in verdicts.vision])
-            parts.append(config.vision_weight * taps.mean(dim=0))
-        return torch.stack(parts).sum(dim=0)
+        vision = 0.0 if matching else config.vision_weight
+        return weigh(verdicts, term, full=config.full_weight, early=early, vision=vision)
 
-    @property
-    def _all_sizes(self) -> float:
-        """Sum of the weights of all sizes that enter."""
-        return self.config.full_weight + (self.levels - 1 if self.D.config.multi_scale else 0)
+
+def weigh(verdicts: Verdicts, term: Term, *, full: float, early: float, vision: float) -> Tensor:
+    """[N] sum over sizes and depths of a term's mean over pixels, and of its mean over taps.
+
+    Args:
+        verdicts: of one image of each prompt.
+        term: of logits, as in adversarial.py.
+        full: weight of the largest size, where each other counts 1; together they are scaled to a sum of 1.
+        early: weight of every depth but the last, which counts 1.
+        vision: weight of the second discriminator.
+
+    Source: Kang et al. 2023, equation 6.
+    """
+    sizes, parts = full + len(verdicts.exits[-1]) - 1, []
+    for number, logits in enumerate(verdicts.exits):
+        weight = (1.0 if number == len(verdicts.exits) - 1 else early) / sizes
+        for size, of_size in enumerate(logits[:, 0]):
+            parts.append((full if size == 0 else 1.0) * weight * term(of_size))
+    if verdicts.vision and vision:
+        taps = torch.stack([term(logits[0]) for logits in verdicts.vision])
+        parts.append(vision * taps.mean(dim=0))
+    return torch.stack(parts).sum(dim=0)
 
 
 def _differ(a: Condition, b: Condition) -> Tensor:
