@@ -43,7 +43,9 @@ class TextTower(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         """Pooled at the end token, which has the largest id."""
         # torch's fused CPU attention is slow backwards at this size: 312 ms a step against 166 ms (256 captions, bf16).
-        with sdpa_kernel(SDPBackend.MATH) if ids.device.type == "cpu" else nullcontext():
+        # The choice is the process's, not the thread's, so a frozen tower, which several threads may call, leaves it alone.
+        is_slow = torch.is_grad_enabled() and ids.device.type == "cpu"
+        with sdpa_kernel(SDPBackend.MATH) if is_slow else nullcontext():
             pooled = self.transformer(ids)
         assert isinstance(pooled, Tensor)
         return pooled
