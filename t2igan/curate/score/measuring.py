@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from t2igan.ahead import in_order
 from t2igan.curate.config import ScoreConfig, embedding_column, score_columns
 from t2igan.curate.measures.language import detect
 from t2igan.curate.measures.phash import hash_thumbnails
 from t2igan.curate.score.facts import look_at
-from t2igan.curate.score.pictures import Decoded, decode, in_order
+from t2igan.curate.score.pictures import Decoded, decode
 from t2igan.curate.table import Origin, ScoreTable, make_table
 from t2igan.data.tars import Salvage
 

@@ -1,20 +1,15 @@
-"""Decoding the images of a shard ahead of the networks that look at them: in order, and with bounded memory."""
+"""Decoding one image of a shard as far as the networks and hashes that look at it need."""
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
 from t2igan.curate.measures.phash import thumbnail
 from t2igan.data.pixels import BadSampleError, open_picture, to_rgb
-
-Item = TypeVar("Item")
-Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -45,20 +40,3 @@ def decode(
         return Decoded(row, caption, problem.reason)
     small = thumbnail(picture) if has_thumbnail else None
     return Decoded(row, caption, "", small, prepare(picture) if prepare else None)
-
-
-def in_order(
-    do: Callable[[Item], Value], items: Iterable[Item], *, threads: int, ahead: int
-) -> Iterator[Value]:
-    """`map` in several threads; at most `ahead` results wait."""
-    if threads <= 1:
-        yield from map(do, items)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        waiting: deque[Future[Value]] = deque()
-        for item in items:
-            waiting.append(pool.submit(do, item))
-            if len(waiting) >= ahead:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
