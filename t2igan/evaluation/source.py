@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 
 
@@ -43,3 +44,14 @@ class ImageSource(Protocol):
             DataError: if one cannot be read.
         """
         ...
+
+
+@runtime_checkable
+class OnDevice(Protocol):
+    """A source that a network makes.
+
+    Attributes:
+        device: where it computes.
+    """
+
+    device: torch.device

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 from PIL import Image
 
@@ -14,6 +14,7 @@ from t2igan import rng
 from t2igan.errors import DataError
 from t2igan.evaluation.preparation import Preparation
 from t2igan.evaluation.source import Picture
+from t2igan.evaluation.sources.decoding import in_threads, planes
 from t2igan.pipeline import TextToImage
 from t2igan.types import NoiseMode
 
@@ -56,7 +57,7 @@ class DrawnSource:
         self._prepare = preparation or Preparation()
         self._how: dict[str, Any] = {"psi": psi, "noise_mode": noise_mode}
         self._seed = seed
-        self.name = name
+        self.name, self.device = name, model.device
         noise = f"random, {batch} at once" if noise_mode == "random" else noise_mode
         drawn = "" if self._prepare.size is None else f", {self._prepare.text}"
         self.protocol = f"drawn at {model.resolution} px, psi {psi:g}, noise {noise}, seed {seed}{drawn}"
@@ -70,11 +71,13 @@ class DrawnSource:
 
     def read(self, start: int, stop: int) -> Iterator[Picture]:
         """Draw pictures start .. stop - 1."""
+        drawn = self._drawn(start, stop)
+        yield from drawn if self._prepare.size is None else in_threads(self._prepared, drawn)
+
+    def _drawn(self, start: int, stop: int) -> Iterator[Picture]:
         for first in range(start, stop, self._batch):
             captions = self._captions[first : min(first + self._batch, stop)]
-            images = self._draw(captions, self._seed + first)
-            for image, caption in zip(images, captions, strict=True):
-                yield Picture(self._prepared(image), caption)
+            yield from map(Picture, self._draw(captions, self._seed + first), captions)
 
     def _draw(self, captions: Sequence[str], seed: int) -> torch.Tensor:
         """One batch, uint8."""
@@ -83,8 +86,6 @@ class DrawnSource:
             seeds = range(seed, seed + len(captions))
             return self._model.generate(captions, seeds, batch_size=self._batch, **self._how)
 
-    def _prepared(self, image: torch.Tensor) -> torch.Tensor:
-        if self._prepare.size is None:
-            return image
-        picture = self._prepare(Image.fromarray(image.permute(1, 2, 0).numpy()))
-        return torch.from_numpy(np.array(picture)).permute(2, 0, 1).contiguous()
+    def _prepared(self, drawn: Picture) -> Picture:
+        pixels = drawn.image.permute(1, 2, 0).contiguous().numpy()
+        return replace(drawn, image=planes(self._prepare(Image.fromarray(pixels))))

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-
-from torch import Tensor
 
 from t2igan.data.fileset import FileSet, is_picture, read_file
 from t2igan.data.listing.pictures import Listed, list_pictures
@@ -19,9 +14,8 @@ from t2igan.data.sources import open_files
 from t2igan.errors import DataError
 from t2igan.evaluation.preparation import Preparation
 from t2igan.evaluation.source import Picture
-from t2igan.evaluation.sources.decoding import MAX_BYTES, Looks, decode
+from t2igan.evaluation.sources.decoding import MAX_BYTES, Looks, decode, in_threads, look_at
 
-AHEAD = 16  # pictures decoded before they are asked for
 NUMBERS = re.compile(r"(\d+)")
 
 
@@ -66,18 +60,13 @@ class FilesSource:
             DataError: naming one that cannot be read.
         """
         names = self._names[start:stop]
-        with open_files(self._path) as files, ThreadPoolExecutor(os.cpu_count()) as pool:
-            coming: deque[Future[Tensor]] = deque()
-            try:
-                for number in range(-AHEAD, len(names)):  # decoding goes on while the caller computes
-                    if number + AHEAD < len(names):
-                        name = names[number + AHEAD]
-                        place = f"{self.name}/{name}"
-                        coming.append(pool.submit(decode, self._bytes(files, name), place, self._prepare))
-                    if number >= 0:
-                        yield Picture(coming.popleft().result(), self._captions.get(names[number], ""))
-            finally:
-                pool.shutdown(wait=False, cancel_futures=True)
+        with open_files(self._path) as files:
+            found = ((name, self._bytes(files, name)) for name in names)
+            yield from in_threads(self._picture, found)
+
+    def _picture(self, found: tuple[str, bytes]) -> Picture:
+        name, data = found
+        return Picture(decode(data, f"{self.name}/{name}", self._prepare), self._captions.get(name, ""))
 
     def _bytes(self, files: FileSet, name: str) -> bytes:
         try:
@@ -89,10 +78,10 @@ class FilesSource:
 
     def _read_once(self, files: FileSet) -> tuple[str, Looks]:
         digest, looks = hashlib.sha256(), Looks()
-        for name in self._names:
-            data = self._bytes(files, name)
-            looks.add(data)
-            digest.update(hashlib.sha256(data).digest() + self._captions.get(name, "").encode() + b"\0")
+        found = in_threads(look_at, (self._bytes(files, name) for name in self._names))
+        for name, look in zip(self._names, found, strict=True):
+            looks.add(look)
+            digest.update(look.digest + self._captions.get(name, "").encode() + b"\0")
         return digest.hexdigest()[:16], looks
 
 

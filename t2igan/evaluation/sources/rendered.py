@@ -13,6 +13,7 @@ from t2igan.data.config import ShapesConfig
 from t2igan.data.shapes import ShapesStream
 from t2igan.decode import decode_json
 from t2igan.evaluation.source import Picture
+from t2igan.evaluation.sources.decoding import in_threads
 
 
 class RenderedSource:
@@ -42,9 +43,11 @@ class RenderedSource:
 
     def read(self, start: int, stop: int) -> Iterator[Picture]:
         """Pictures start .. stop - 1."""
-        for i in range(start, stop):
-            sample = self._stream.sample(i)
-            yield Picture(torch.from_numpy(sample.image).permute(2, 0, 1).contiguous(), sample.caption)
+        yield from in_threads(self._picture, range(start, stop))
+
+    def _picture(self, number: int) -> Picture:
+        sample = self._stream.sample(number)
+        return Picture(torch.from_numpy(sample.image).permute(2, 0, 1).contiguous(), sample.caption)
 
 
 def shapes_of(header: Header) -> ShapesConfig | None:

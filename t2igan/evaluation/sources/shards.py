@@ -15,7 +15,7 @@ from t2igan.data.tars import Entry, index_tar, read_members
 from t2igan.errors import DataError
 from t2igan.evaluation.preparation import Preparation
 from t2igan.evaluation.source import Picture
-from t2igan.evaluation.sources.decoding import Looks, decode
+from t2igan.evaluation.sources.decoding import Looks, decode, in_threads, look_at
 
 
 class ShardsSource:
@@ -48,10 +48,12 @@ class ShardsSource:
         Raises:
             DataError: naming one that cannot be read.
         """
-        for number in range(start, stop):
-            path, entry = self._at(number)
-            image = decode(self._image(path, entry), f"{path}: {entry.key}", self._prepare)
-            yield Picture(image, self._caption(path, entry))
+        yield from in_threads(self._picture, range(start, stop))
+
+    def _picture(self, number: int) -> Picture:
+        path, entry = self._at(number)
+        image = decode(self._image(path, entry), f"{path}: {entry.key}", self._prepare)
+        return Picture(image, self._caption(path, entry))
 
     def _at(self, number: int) -> tuple[Path, Entry]:
         at = int(np.searchsorted(self._ends, number, side="right"))
@@ -78,14 +80,17 @@ class ShardsSource:
 
     def _fingerprint(self) -> str:
         digest = hashlib.sha256()
-        for path, _ in self._shards:
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
+        for shard in in_threads(_digest, (path for path, _ in self._shards)):
+            digest.update(shard)
         return digest.hexdigest()[:16]
 
     def _looks(self) -> Looks:
         looks = Looks()
-        for path, entries in self._shards:
-            for entry in entries:
-                looks.add(self._image(path, entry))
+        for look in in_threads(lambda number: look_at(self._image(*self._at(number))), range(len(self))):
+            looks.add(look)
         return looks
+
+
+def _digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").digest()
