@@ -8,6 +8,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from t2igan.features.resize import resize_bicubic
+
+PIECE = 4 * 3 * 299**2
+"""Numbers that a network on a CPU takes in at once (4 images of Inception). The C library gives larger tensors back to the
+kernel, which maps and clears them anew each time: half of the time of small networks."""
+
 
 class Extractor:
     """A FeatureExtractor over any network; waits on the CPU, and works where `to` has put it.
@@ -33,6 +39,7 @@ class Extractor:
         self._net = net.eval().requires_grad_(False)
         self._prepare = prepare
         self._device = torch.device("cpu")
+        self._prepared_size: dict[torch.Size, int] = {}  # shape of an image -> numbers it becomes
         self.name, self.protocol, self.dim = name, protocol, dim
 
     def to(self, device: str | torch.device) -> None:
@@ -43,8 +50,20 @@ class Extractor:
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
         """[N, 3, H, W] uint8 on any device -> [N, dim] float32 on the network's."""
-        ready = self._prepare(images.to(self._device)).to(self._device)
-        return self._net(ready).float()
+        pieces = images.split(self._piece(images))
+        return torch.cat([self._net(self._ready(piece)).float() for piece in pieces])
+
+    def _ready(self, images: Tensor) -> Tensor:
+        return self._prepare(images.to(self._device)).to(self._device)
+
+    def _piece(self, images: Tensor) -> int:
+        """How many images go through the network at once."""
+        shape = images.shape[1:]
+        if self._device.type != "cpu" or len(images) <= 1:
+            return max(1, len(images))
+        if shape not in self._prepared_size:
+            self._prepared_size[shape] = self._prepare(images[:1]).numel()
+        return max(1, PIECE // self._prepared_size[shape])
 
 
 def bicubic(size: int, mean: Sequence[float], std: Sequence[float]) -> Callable[[Tensor], Tensor]:
@@ -57,10 +76,14 @@ def bicubic(size: int, mean: Sequence[float], std: Sequence[float]) -> Callable[
     """
 
     def prepare(images: Tensor) -> Tensor:
-        x = images.to(torch.float32)
-        if x.shape[2:] != (size, size):
-            x = F.interpolate(x, size=(size, size), mode="bicubic", antialias=True).clamp_(0, 255)
+        x = images.to(torch.float32) / 255 if images.shape[2:] == (size, size) else resized(images).div_(255)
         shift, scale = (x.new_tensor(values)[:, None, None] for values in (mean, std))
-        return (x / 255).sub_(shift).div_(scale)  # in place: at 299 px copies cost as much as the resize
+        return x.sub_(shift).div_(scale)  # in place: at 299 px copies cost as much as the resize
+
+    def resized(images: Tensor) -> Tensor:
+        if images.device.type == "cpu":
+            return resize_bicubic(images, size)
+        x = images.to(torch.float32)
+        return F.interpolate(x, size=(size, size), mode="bicubic", antialias=True).clamp_(0, 255)
 
     return prepare
