@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from t2igan.pipeline import TextToImage, load
     from t2igan.types import Condition
+    from t2igan.upscaler.model import Upscaler
 
 __version__ = "0.1.0"
-__all__ = ["Condition", "TextToImage", "__version__", "load"]
+__all__ = ["Condition", "TextToImage", "Upscaler", "__version__", "load"]
 
 _PUBLIC = {  # imported at first use: `import t2igan` costs no torch
     "Condition": "t2igan.types",
     "TextToImage": "t2igan.pipeline",
+    "Upscaler": "t2igan.upscaler.model",
     "load": "t2igan.pipeline",
 }
 

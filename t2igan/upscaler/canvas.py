@@ -11,6 +11,7 @@ from t2igan import images
 from t2igan.tiles import Blend, Plan, Tile
 
 ToBytes = Callable[[Tensor], Tensor]
+ROWS = 64  # that become bytes at once: of a whole band it would take three times the band's memory
 
 
 def to_bytes(blend: Blend) -> ToBytes:
@@ -56,8 +57,10 @@ class Canvas:
         done = min(row, len(self._pixels)) - self._top
         if done <= 0:
             return
-        finished = self._to_bytes(self._band[:, :done])
-        self._pixels[self._top : self._top + done] = finished.permute(1, 2, 0).cpu()
+        rows = self._pixels[self._top : self._top + done]
+        for start in range(0, done, ROWS):
+            finished = self._to_bytes(self._band[:, start : min(start + ROWS, done)])
+            rows[start : start + ROWS] = finished.permute(1, 2, 0).cpu()
         kept = self._band[:, done:].clone()
         self._band[:, : kept.shape[1]] = kept
         self._band[:, kept.shape[1] :] = 0

@@ -119,7 +119,10 @@ def upscale_once(
             drawn = run_tiles(
                 G, low, of, draws=draws, c=c, batch=batch, device=device, on_progress=on_progress
             )
-            return Tiled(torch.stack(list(drawn)), tile, of.down.overlap)
+            large = list(drawn)
+            # a stack is a copy, which one large image can do without
+            images = large[0][None] if len(large) == 1 else torch.stack(large)
+            return Tiled(images, tile, of.down.overlap)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
