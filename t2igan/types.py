@@ -145,7 +145,7 @@ class Upsampler(Protocol):
     ) -> Tensor:
         """Images [N, 3, h, w] in [-1, 1] -> [N, 3, h scale, w scale], about [-1, 1], float32.
 
-        `z` is [N, z_dim], or [1, z_dim] for one that all rows share, which is faster. `noise`, standard normal in the
+        `z` is [N, z_dim], or [1, z_dim] for one that all rows share, which is faster; `c` has as many rows as `z`. `noise`, standard normal in the
         shape of `low`, is what it adds to its input at the strength that it was trained for; None = none.
         """
         ...
