@@ -69,8 +69,7 @@ class GigaGANLoss:
         with torch.autocast(inputs.real.device.type, enabled=False):
             pyramid = [img.detach().requires_grad_() for img in pyramid_of(inputs.real.float(), self.levels)]
             verdicts = self.D.score(Features(self.D.trunk(pyramid)), inputs.c)
-            seen = pyramid if self.D.config.multi_scale else pyramid[:1]
-            penalty = r1_penalty(verdicts.means(), seen)
+            penalty = r1_penalty(verdicts.means(), pyramid[: self.D.config.num_judged])
         return Outcome(penalty * (self.config.r1_gamma / 2 * self.config.r1_every), {"D/r1": mean(penalty)})
 
     def d_phase(self, inputs: StepInputs) -> Outcome:

@@ -121,10 +121,10 @@ class GigaGANDiscriminatorConfig(Config):
     """Architecture name."""
     resolution: int = Field(default=64, ge=8)
     """Size of the largest images; stages override it."""
-    c_dim: int = Field(default=768, ge=1)
-    """Width of the frozen text tokens. Must equal the conditioner's."""
+    c_dim: int = Field(default=768, ge=0)
+    """Width of the frozen text tokens, which must equal the conditioner's; 0 = reads no text."""
     text: TextLayersConfig = Field(default_factory=TextLayersConfig)
-    """Learned text layers."""
+    """Learned text layers; without text, a learned constant of its width."""
     channel_base: int = Field(default=16384, ge=16)
     """Channels at resolution r are min(channel_base // r, channel_max)."""
     channel_max: int = Field(default=1536, ge=8)
@@ -141,12 +141,17 @@ class GigaGANDiscriminatorConfig(Config):
     """Text-modulated 1x1 layers of a predictor."""
     multi_scale: bool = True
     """false: only the largest image is judged, and only at the end."""
+    smallest: int = Field(default=FIRST, ge=FIRST)
+    """Smallest image that is judged, in pixels, a power of two: an upsampler's smallest is its input's size."""
     minibatch_std: int = Field(default=0, ge=0)
     """Samples in a group of the minibatch standard deviation; 0 = none, as in the text-to-image base model."""
     vision_aided: VisionAidedConfig | None = None
     """Second discriminator on frozen features; null = none."""
 
-    reads_tokens: ClassVar[bool] = True
+    @property
+    def reads_tokens(self) -> bool:
+        """Whether it reads text."""
+        return self.c_dim > 0
 
     @property
     def frozen(self) -> BackboneConfig | None:
@@ -168,6 +173,7 @@ class GigaGANDiscriminatorConfig(Config):
     @model_validator(mode="after")
     def _shapes_fit(self) -> GigaGANDiscriminatorConfig:
         _is_power_of_two(self.resolution)
+        _is_power_of_two(self.smallest)
         _check_heads(self.attention, self.head_dim, self.channels)
         return self
 
@@ -180,6 +186,11 @@ class GigaGANDiscriminatorConfig(Config):
     def num_levels(self) -> int:
         """Sizes of the pyramid, and exits."""
         return len(self.resolutions)
+
+    @property
+    def num_judged(self) -> int:
+        """How many of these sizes are judged, the largest first."""
+        return max(1, sum(r >= self.smallest for r in self.resolutions)) if self.multi_scale else 1
 
     def channels(self, r: int) -> int:
         """Channels at resolution r."""

@@ -63,7 +63,8 @@ class Stage(nn.Module):
         super().__init__()
         channels, is_last = config.channels(resolution), resolution == config.resolutions[0]
         self.gain = config.attention_gain
-        self.from_rgb = EqualConv(3, channels, kernel=1)
+        is_judged = config.resolutions[-1] // resolution < 1 << config.num_judged
+        self.from_rgb = EqualConv(3, channels, kernel=1) if is_judged else None
         self.attention = nn.ModuleList(
             SelfAttention(channels, config.head_dim) for _ in range(config.attention.get(resolution, 0))
         )
@@ -76,10 +77,15 @@ class Stage(nn.Module):
             else ResidualBlock(channels, self.channels, 2)
         )
 
-    def forward(self, x: Tensor | None, img: Tensor | None) -> Tensor:
-        """Maps [M, C, r, r] from the stage before and images [N, 3, r, r] that enter here -> [M + N, C', r / 2, r / 2]."""
-        entering = [] if img is None else [self.from_rgb(img.to(memory_format=torch.channels_last))]
-        x = torch.cat([*([] if x is None else [x]), *entering])
+    def forward(self, x: Tensor | None, img: Tensor) -> Tensor:
+        """Maps [M, C, r, r] from the stage before and images [N, 3, r, r] -> [M + N, C', r / 2, r / 2], or without N.
+
+        Images enter where their size is judged.
+        """
+        if self.from_rgb is not None:
+            entering = self.from_rgb(img.to(memory_format=torch.channels_last))
+            x = entering if x is None else torch.cat([x, entering])
+        assert x is not None
         if self.attention:
             pixels = to_pixels(x)
             for layer in self.attention:
@@ -156,9 +162,8 @@ class Discriminator(nn.Module):
     def trunk(self, pyramid: list[Tensor]) -> list[Tensor]:
         """The maps of `features`, without the second discriminator."""
         x, maps = None, []
-        for number, (stage, img) in enumerate(zip(self.stages, pyramid, strict=True)):
-            enters = number == 0 or self.config.multi_scale
-            x = stage(x, img if enters else None)
+        for stage, img in zip(self.stages, pyramid, strict=True):
+            x = stage(x, img)
             maps.append(x)
         return maps
 
@@ -179,7 +184,7 @@ class Discriminator(nn.Module):
 
     def _sizes_at(self, depth: int) -> int:
         """Sizes that have entered by a depth."""
-        return depth + 1 if self.config.multi_scale else 1
+        return min(depth + 1, self.config.num_judged)
 
 
 def pyramid_of(img: Tensor, levels: int) -> list[Tensor]:

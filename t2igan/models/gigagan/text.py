@@ -32,7 +32,8 @@ class Text:
 class TextLayers(nn.Module):
     """Transformer T on frozen tokens, after a linear map to its width; attends to real tokens only.
 
-    Padding is masked, where the paper lets T and the cross-attention see it.
+    Padding is masked, where the paper lets T and the cross-attention see it. With c_dim 0 no text is read, and t_global is
+    a learned constant.
 
     Source: Kang et al. 2023, section 3.2.
     """
@@ -40,6 +41,9 @@ class TextLayers(nn.Module):
     def __init__(self, config: TextLayersConfig, c_dim: int) -> None:
         super().__init__()
         self.c_dim = c_dim
+        if c_dim == 0:
+            self.constant = nn.Parameter(torch.randn(config.width))
+            return
         self.input = Dense(c_dim, config.width)
         self.layers = nn.ModuleList(TextLayer(config.width, config.heads) for _ in range(config.depth))
         self.norm = nn.LayerNorm(config.width)
@@ -48,6 +52,9 @@ class TextLayers(nn.Module):
         """A Condition of N rows with `tokens` [N, L, c_dim] and `mask`; a Text goes through as it is."""
         if isinstance(c, Text):
             return c
+        if self.c_dim == 0:
+            nothing = self.constant.new_zeros(len(c), 0, len(self.constant))
+            return Text(nothing, nothing[..., 0].bool(), self.constant.expand(len(c), -1).float())
         assert c.tokens is not None, "this network reads text tokens; set conditioner.tokens in the recipe"
         assert c.mask is not None
         assert c.tokens.shape[2] == self.c_dim, f"this network needs [N, L, {self.c_dim}] text tokens"
