@@ -141,21 +141,32 @@ def filter_(
 
 @app.command("eval")
 def eval_(
-    pictures: Annotated[int, typer.Option(min=2, help="PNG files, made anew.")] = 256,
-    side: Annotated[int, typer.Option(min=16, help="Of the pictures, in pixels.")] = 256,
+    part: Annotated[
+        list[str] | None,
+        typer.Option(help="folder, overlap, memory or frechet, several times for several; default: all."),
+    ] = None,
+    pictures: Annotated[int, typer.Option(min=2, help="PNG files, made anew, and drawings.")] = 256,
+    side: Annotated[int, typer.Option(min=16, help="Of the files, in pixels.")] = 256,
     workers: Annotated[int, typer.Option(min=0, help="Processes of clean-fid's loader; 0 = none.")] = 0,
+    device: Annotated[
+        str, typer.Option(help="Of the drawings: cpu, cuda or mps; default: cuda where there is one.")
+    ] = "auto",
     as_json: AsJson = False,
 ) -> None:
-    """Measure the features of a folder: ours and clean-fid's, the same pictures and small network, in one run.
+    """Measure an evaluation: folders beside clean-fid, drawing overlapped with features, memory, distance beside sqrtm.
 
-    Example: t2igan bench eval --pictures 128 --side 512
+    Example: t2igan bench eval --part folder --side 512
     """
-    from t2igan.bench.evaluation import bench_evaluation
+    from t2igan.bench.evaluation import PARTS, bench_evaluation
+    from t2igan.errors import UsageError
 
-    found = bench_evaluation(pictures=pictures, side=side, workers=workers)
+    if unknown := set(part or ()).difference(PARTS):
+        raise UsageError(f"--part {min(unknown)}: known are {', '.join(PARTS)}.")
+    parts = [name for name in PARTS if name in (part or PARTS)]
+    found = bench_evaluation(parts, pictures=pictures, side=side, workers=workers, device=device)
     if as_json:
         print(json.dumps(found))
     else:
-        from t2igan.cli.bench_tables import show_eval
+        from t2igan.cli.bench_eval_tables import show_eval
 
         show_eval(found)

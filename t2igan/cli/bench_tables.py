@@ -5,17 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 
-def show_eval(found: dict[str, Any]) -> None:
-    """Features of a folder of pictures."""
-    facts = [
-        f"{found['pictures']} PNGs of {found['side']} px through one small network at 299 px on the CPU, {found['threads']} "
-        f"threads; clean-fid's loader with {found['workers']} processes",
-        f"ours is {found['ratio']:.2f} times as fast; the features differ by {found['difference']:.1e} at most",
-    ]
-    rows = [[name, f"{rate:,.1f}", f"{1000 / rate:.2f}"] for name, rate in found["images_per_s"].items()]
-    _print(facts, ["road", "images/s", "ms an image"], rows)
-
-
 def show_filter(found: dict[str, Any]) -> None:
     """Stages of filtering, and the whole."""
     facts = [
@@ -25,7 +14,7 @@ def show_filter(found: dict[str, Any]) -> None:
         f"peak memory {found['peak_memory_mb']:.0f} MB",
     ]
     rows = [[name, f"{rate:,.1f}", f"{1000 / rate:.3f}"] for name, rate in found["stages"].items()]
-    _print(facts, ["stage alone", "images/s", "ms an image"], rows)
+    print_table(facts, ["stage alone", "images/s", "ms an image"], rows)
 
 
 def show_train(found: dict[str, Any]) -> None:
@@ -49,7 +38,7 @@ def show_train(found: dict[str, Any]) -> None:
     ]
     if "plain" in found:
         facts.append(_against_plain(found["plain"]))
-    _print(facts, ["part of a step", "ms", "share", "GFLOP", f"of the {found['precision']} peak"], rows)
+    print_table(facts, ["part of a step", "ms", "share", "GFLOP", f"of the {found['precision']} peak"], rows)
 
 
 def show_sample(found: dict[str, Any]) -> None:
@@ -70,7 +59,7 @@ def show_sample(found: dict[str, Any]) -> None:
         ]
         for row in found["batches"]
     ]
-    _print(facts, ["batch", "p50 ms", "p90 ms", "p99 ms", "text ms", "images/s", "of the peak"], rows)
+    print_table(facts, ["batch", "p50 ms", "p90 ms", "p99 ms", "text ms", "images/s", "of the peak"], rows)
     cold = found["cold_start"]
     if cold:
         packages = ", ".join(f"{name} {seconds:.2f}" for name, seconds in cold["packages"].items())
@@ -101,7 +90,7 @@ def show_loader(found: dict[str, Any]) -> None:
         for row in found["rows"]
     ]
     header = ["px", "road", "workers", "images/s", "per core", "x webdataset", "x Pillow"]
-    _print(facts, header, rows)
+    print_table(facts, header, rows)
 
 
 def _ms(seconds: float) -> str:
@@ -123,7 +112,8 @@ def _peaks(found: dict[str, Any]) -> str:
     return f"{found['gflops']:,.0f} GFLOP/s: " + ", ".join(shares)
 
 
-def _print(facts: list[str], header: list[str], rows: list[list[str]]) -> None:
+def print_table(facts: list[str], header: list[str], rows: list[list[str]]) -> None:
+    """What was measured, a line each, and a table under it."""
     from rich import box
     from rich.console import Console
     from rich.table import Table
