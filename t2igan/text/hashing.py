@@ -8,13 +8,12 @@ from collections.abc import Mapping, Sequence
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.nn.utils.rnn import pad_sequence
 
 from t2igan import rng
 from t2igan.text.config import HashingConfig
 from t2igan.types import Condition
 
-CONTEXT_WORDS = 64
+CONTEXT_WORDS, CONTEXT_TOKENS = 64, 32
 
 
 class Hashing:
@@ -36,14 +35,14 @@ class Hashing:
         if not self.config.tokens:
             return Condition(embed=embed.to(self._device))
         rows = [self._tokens(caption) for caption in captions]
-        tokens = pad_sequence(rows, batch_first=True)
-        lengths = torch.tensor([len(row) for row in rows])
-        mask = torch.arange(tokens.shape[1]) < lengths[:, None]
+        tokens = torch.stack([F.pad(row, (0, 0, 0, CONTEXT_TOKENS - len(row))) for row in rows])
+        mask = torch.arange(CONTEXT_TOKENS) < torch.tensor([len(row) for row in rows])[:, None]
         return Condition(embed=embed, tokens=tokens, mask=mask).to(self._device)
 
     def _tokens(self, caption: str) -> Tensor:
-        """[words + 1, dim]: the direction of each word, and the empty word's as the end token."""
-        return torch.stack([self._direction(word) for word in [*_words(caption)[:CONTEXT_WORDS], ""]])
+        """[words + 1, dim]: the direction of each of the first words, and the empty word's as the end token."""
+        words = _words(caption)[: CONTEXT_TOKENS - 1]
+        return torch.stack([self._direction(word) for word in [*words, ""]])
 
     def _embed(self, caption: str) -> Tensor:
         words = _words(caption)[:CONTEXT_WORDS] or [""]

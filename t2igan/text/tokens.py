@@ -23,7 +23,8 @@ def encode_with_tokens(model: Any, ids: Tensor, encode: Callable[[Tensor], Tenso
         encode: ids -> embeddings [N, D], through `model`.
 
     Returns:
-        embed [N, D] as `encode` gives it, tokens [N, L', width] float32 and mask [N, L'], cut behind the longest caption.
+        embed [N, D] as `encode` gives it, tokens [N, L, width] float32 and mask [N, L]. Always the whole context, so that
+        tokens of several ranks have one shape.
     """
     seen: list[Tensor] = []
     blocks = model.transformer.resblocks
@@ -32,7 +33,5 @@ def encode_with_tokens(model: Any, ids: Tensor, encode: Callable[[Tensor], Tenso
         embed = encode(ids)
     finally:
         hook.remove()
-    ends = ids.argmax(dim=1)
-    length = int(ends.max()) + 1
-    mask = torch.arange(length, device=ids.device) <= ends[:, None]
-    return Condition(embed=embed, tokens=model.ln_final(seen[0])[:, :length].float(), mask=mask)
+    mask = torch.arange(ids.shape[1], device=ids.device) <= ids.argmax(dim=1)[:, None]
+    return Condition(embed=embed, tokens=model.ln_final(seen[0]).float(), mask=mask)

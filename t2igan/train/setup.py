@@ -170,4 +170,8 @@ def _module(
     module = PhaseModule(phase, network)
     if train.compile and phase.compiles:
         module.compile()
-    return module if sharding.is_split(network) else dist.wrap_phase(module, device)
+    if (
+        sharding.is_split(network) or not phase.steps
+    ):  # gradients that wait are averaged with those they wait for
+        return module
+    return dist.wrap_phase(module, device)

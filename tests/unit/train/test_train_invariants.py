@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from full_loss import double_precision
 from safetensors.torch import load_file
 from tiny import final_tensors, newest_state, tiny_recipe
+from tiny_gigagan import GIGAGAN, GUIDED
 from torch import Tensor
 
 from t2igan.encode import to_yaml
@@ -37,7 +39,9 @@ def assert_same_bits(first: dict[str, Tensor], second: dict[str, Tensor]) -> Non
 
 
 @pytest.mark.parametrize(
-    "sets", [(), (SHARED,), ("loss.noise_mode=random", WARM)], ids=["plain", "shared", "random"]
+    "sets",
+    [(), (SHARED,), ("loss.noise_mode=random", WARM), (*GIGAGAN, "loss.r1_every=4")],
+    ids=["plain", "shared", "random", "gigagan"],
 )
 def test_twenty_steps_are_ten_and_a_resume_and_ten(sets: tuple[str, ...], tmp_path: Path):
     whole = final_tensors(tiny_recipe("train.state_kimg=0.08", *sets, stages=((16, 20),)), tmp_path / "whole")
@@ -78,6 +82,14 @@ def test_a_batch_in_one_piece_is_a_batch_in_four(sets: tuple[str, ...], tmp_path
     whole = final_tensors(tiny_recipe(*ADAM, *sets), tmp_path / "whole")
     pieces = final_tensors(tiny_recipe("train.batch_gpu=2", *ADAM, *sets), tmp_path / "pieces")
     assert largest_difference(whole, pieces) < TOLERANCE
+
+
+@pytest.mark.parametrize("sets", [GUIDED, (*GIGAGAN, SHARED)], ids=["guided", "shared"])
+def test_a_gigagan_batch_in_one_piece_is_a_batch_in_four(sets: tuple[str, ...], tmp_path: Path):
+    with double_precision():
+        whole = final_tensors(tiny_recipe(*ADAM, *sets), tmp_path / "whole")
+        pieces = final_tensors(tiny_recipe("train.batch_gpu=2", *ADAM, *sets), tmp_path / "pieces")
+    assert largest_difference(whole, pieces) < 1e-12
 
 
 @pytest.mark.slow

@@ -10,6 +10,7 @@ import pytest
 from full_loss import double_precision, full_recipe
 from safetensors.torch import load_file
 from tiny import final_tensors, newest_state, tiny_recipe
+from tiny_gigagan import GUIDED
 from torch import Tensor
 from two_ranks import on_two_ranks
 
@@ -31,10 +32,12 @@ ALONE = {  # ten steps each
     "shared": full_recipe(*COMMON, *SHARED, stages=((16, 10),)),
     "text": full_recipe(*COMMON, TEXT),
     "frozen": full_recipe(*COMMON, FROZEN),
+    "gigagan": tiny_recipe(*COMMON, *GUIDED, stages=((16, 5),)),
 }
 TOGETHER = {  # name -> what runs in one folder, one after the other
     "plain": [ALONE["plain"]],
     "shared": [ALONE["shared"]],
+    "gigagan": [ALONE["gigagan"]],
     "text": [ALONE["text"]],
     "text, whole and then split": [full_recipe(*COMMON, SHORTER), full_recipe(*COMMON, SPLIT, TEXT)],
     "frozen, split and then whole": [full_recipe(*COMMON, SPLIT, SHORTER), full_recipe(*COMMON, FROZEN)],
