@@ -24,7 +24,7 @@ def l2_attention(q: Tensor, k: Tensor, v: Tensor, *, scale: float) -> Tensor:
     Source: Kim et al. 2021 (The Lipschitz constant of self-attention), section 4; Kang et al. 2023, section 3.3.
     """
     # |q|^2 is the same for all keys of a query, and softmax does not see it.
-    offset = k.float().square().sum(dim=3, dtype=torch.float32).mul(-scale).unsqueeze(2)  # [N, h, 1, K]
+    offset = k.float().square().sum(dim=3).mul(-scale).unsqueeze(2)  # [N, h, 1, K]
     logits = (q @ k.transpose(2, 3)) * (2 * scale) + offset
     return logits.softmax(dim=3).to(v.dtype) @ v
 

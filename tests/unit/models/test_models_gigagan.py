@@ -199,11 +199,11 @@ def test_the_derivative_of_r1_is_the_difference_quotient(name: str):
         weight = dict(D.named_parameters())[name]
         (grad,) = torch.autograd.grad(squared_gradient_norm(D, img, c), weight)
         step = torch.zeros_like(weight, memory_format=torch.contiguous_format)
-        step.flatten()[7] = 1e-7
+        step.view(-1)[7] = 1e-6
         with torch.no_grad():
             weight.add_(step)
         above = squared_gradient_norm(D, img, c)
         with torch.no_grad():
             weight.sub_(2 * step)
-        quotient = float((above - squared_gradient_norm(D, img, c)).detach()) / 2e-7
-    assert quotient == pytest.approx(float(grad.flatten()[7]), rel=1e-3, abs=1e-9)
+        quotient = float((above - squared_gradient_norm(D, img, c)).detach()) / 2e-6
+    assert quotient == pytest.approx(float(grad.flatten()[7]), rel=1e-4, abs=1e-9)
