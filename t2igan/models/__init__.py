@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from t2igan.models.config import DiscriminatorConfig, GeneratorConfig, UpsamplerConfig
 from t2igan.registry import Registry
-
-if TYPE_CHECKING:
-    from t2igan.models.aura_sr.network import AuraSR
 
 GENERATORS = Registry(
     "generator architecture",
@@ -24,7 +21,13 @@ DISCRIMINATORS = Registry(
         "gigagan": "t2igan.models.gigagan.discriminator:Discriminator",
     },
 )
-UPSAMPLERS = Registry("upsampler architecture", {"aura_sr": "t2igan.models.aura_sr.network:AuraSR"})
+UPSAMPLERS = Registry(
+    "upsampler architecture",
+    {
+        "aura_sr": "t2igan.models.aura_sr.network:AuraSR",
+        "gigagan_upsampler": "t2igan.models.gigagan.upsampler.network:GigaGANUpsampler",
+    },
+)
 
 
 def build_generator(config: GeneratorConfig) -> Any:
@@ -41,7 +44,7 @@ def build_discriminator(config: DiscriminatorConfig) -> Any:
     return DISCRIMINATORS[config.arch](config)
 
 
-def build_upsampler(config: UpsamplerConfig) -> AuraSR:
+def build_upsampler(config: UpsamplerConfig) -> Any:
     """A freshly initialised upsampler on the current default device, in training mode.
 
     Under `torch.device("meta")` it takes no memory, and `checkpoint.load_strictly` gives it the tensors of a file as

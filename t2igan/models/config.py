@@ -10,11 +10,12 @@ from t2igan.config import Config
 from t2igan.features.config import BackboneConfig, ConvTowerConfig, DinoConfig
 from t2igan.models.aura_sr.config import AuraSRConfig
 from t2igan.models.gigagan.config import GigaGANConfig, GigaGANDiscriminatorConfig
+from t2igan.models.gigagan.upsampler.config import GigaGANUpsamplerConfig
 from t2igan.models.stylegan_t.config import StyleGANTConfig
 from t2igan.text.config import TextTowerConfig
 
 GeneratorConfig = Annotated[StyleGANTConfig | GigaGANConfig, Field(discriminator="arch")]
-UpsamplerConfig = AuraSRConfig
+UpsamplerConfig = Annotated[AuraSRConfig | GigaGANUpsamplerConfig, Field(discriminator="arch")]
 
 
 class ProjectedConfig(Config):

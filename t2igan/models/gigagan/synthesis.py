@@ -11,18 +11,20 @@ from t2igan.models.gigagan.attention import CrossAttention, FeedForward, SelfAtt
 from t2igan.models.gigagan.config import GigaGANConfig
 from t2igan.models.gigagan.layers import AdaptiveLayer, ToRGB
 from t2igan.models.gigagan.text import Text
+from t2igan.models.gigagan.upsampler.config import GigaGANUpsamplerConfig
 from t2igan.ops.layers import Dense
 from t2igan.ops.upfirdn2d import resample_filter, upsample2d
 from t2igan.types import NoiseMode
 
 Styles = dict[str, Tensor]
+AnyConfig = GigaGANConfig | GigaGANUpsamplerConfig  # the upsampler has the same blocks
 
 
 class ConvBlock(nn.Module):
     """Two adaptive convolutions, or one; residual where its input has the shape of its output."""
 
     def __init__(
-        self, config: GigaGANConfig, in_channels: int, resolution: int, *, up: int, convs: int, residual: bool
+        self, config: AnyConfig, in_channels: int, resolution: int, *, up: int, convs: int, residual: bool
     ) -> None:
         super().__init__()
         self.gain = config.block_gain if residual else None
@@ -56,7 +58,7 @@ class ConvBlock(nn.Module):
 class AttentionPair(nn.Module):
     """Self-attention that also sees w, cross-attention to the prompt's tokens, and one feed-forward; all residual."""
 
-    def __init__(self, config: GigaGANConfig, channels: int) -> None:
+    def __init__(self, config: AnyConfig, channels: int) -> None:
         super().__init__()
         self.gain = config.attention_gain
         self.token = Dense(config.w_dim, channels)
@@ -66,11 +68,11 @@ class AttentionPair(nn.Module):
         )
         self.feed_forward = FeedForward(channels)
 
-    def forward(self, x: Tensor, token: Tensor, text: Text) -> Tensor:
-        """[N, C, H, W], w's token [N, C] and a Text of N rows -> [N, C, H, W]."""
+    def forward(self, x: Tensor, token: Tensor, text: Text | None) -> Tensor:
+        """[N, C, H, W], w's token [N, C] and a Text of N rows, where it is read -> [N, C, H, W]."""
         pixels = to_pixels(x)
         pixels = pixels + self.gain * self.self_attention(pixels, token)
-        if self.cross_attention is not None:
+        if self.cross_attention is not None and text is not None:
             pixels = pixels + self.gain * self.cross_attention(pixels, text)
         pixels = pixels + self.gain * self.feed_forward(pixels)
         return to_maps(pixels, x).to(x.dtype)
