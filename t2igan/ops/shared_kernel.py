@@ -1,7 +1,6 @@
-"""Sample-adaptive convolution where all samples share one style and nothing is learned. Not: the general one, which is
-adaptive_conv.py's and gives the same numbers.
+"""Sample-adaptive convolution of one style for all samples, without gradients. Not: the general one (adaptive_conv.py).
 
-Then the kernel is built once for the batch, in place, and channels-last from the start: packing it anew is what takes the
+The numbers are the same. The kernel is built once for the batch, in place, and channels-last from the start: packing it anew is what takes the
 longest in bfloat16 on a CPU with AMX.
 """
 
