@@ -1,7 +1,7 @@
 """Sample-adaptive convolution of one style for all samples, without gradients. Not: the general one (adaptive_conv.py).
 
-The numbers are the same. The kernel is built once for the batch, in place, and channels-last from the start: packing it anew is what takes the
-longest in bfloat16 on a CPU with AMX.
+The numbers are the same. The kernel is built once for the batch, in place, and channels-last from the start: packing it
+anew is what takes the longest in bfloat16 on a CPU with AMX.
 """
 
 from __future__ import annotations
