@@ -35,6 +35,7 @@ BACKBONES = Registry(
     {
         "dino": "t2igan.features.vit_hooks:ViTTaps",
         "small_clip": "t2igan.features.conv_tower:tower_taps",
+        "clip": "t2igan.features.clip_taps:ClipTaps",
         "random_conv": "t2igan.features.random_conv:RandomConvTaps",
     },
 )

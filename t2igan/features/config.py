@@ -50,7 +50,44 @@ class RandomConvConfig(Config):
     """Channels after each stride-2 convolution; each is a tap."""
 
 
-BackboneConfig = Annotated[DinoConfig | SmallClipTowerConfig | RandomConvConfig, Field(discriminator="kind")]
+class ClipTapsConfig(Config):
+    """An open_clip vision transformer with patch maps, GigaGAN's choice for its second discriminator."""
+
+    kind: Literal["clip"] = "clip"
+    """Kind of backbone."""
+    model: str = "ViT-B-32"
+    """open_clip model name, or the path of an open_clip model-config JSON."""
+    pretrained: str | None = "openai"
+    """open_clip pretrained tag or a local weights file; null = random weights, for tests only."""
+    quick_gelu: bool | None = None
+    """Activation; null = what the tag needs. Local OpenAI weights need true."""
+    taps: tuple[int, ...] = (2, 5, 8, 11)
+    """Blocks (0-based) whose patch tokens go to a predictor."""
+
+
+BackboneConfig = Annotated[
+    DinoConfig | SmallClipTowerConfig | ClipTapsConfig | RandomConvConfig, Field(discriminator="kind")
+]
+
+
+class LpipsConfig(Config):
+    """LPIPS 0.1: a perceptual distance that was fitted to people's judgements. Its weights are downloaded separately."""
+
+    kind: Literal["lpips"] = "lpips"
+    """Kind of distance."""
+    net: Literal["vgg", "alex"] = "vgg"
+    """Network whose features are compared: VGG16, usual for training, or AlexNet, usual for measuring."""
+    backbone: str | None = None
+    """Local file of that network: torchvision's .pth, or .safetensors with the same names (timm's vgg16.tv_in1k); null =
+    torchvision's, in $T2IGAN_WEIGHTS."""
+    linear: str | None = None
+    """Local file of the weights of its channels: LPIPS's own .pth, or .safetensors with the same names; null = LPIPS's
+    own, in $T2IGAN_WEIGHTS."""
+    pretrained: bool = True
+    """False = random weights, for tests only."""
+
+
+PerceptualConfig = Annotated[LpipsConfig | SmallClipTowerConfig, Field(discriminator="kind")]
 
 
 class ConvTowerConfig(Config):

@@ -22,8 +22,9 @@ def recipe_folder() -> Path:
 
 
 def list_recipes() -> list[str]:
-    """Names of the shipped recipes, in alphabetical order."""
-    return sorted(path.stem for path in recipe_folder().glob("*.yaml"))
+    """Names of the shipped recipes, in alphabetical order; those of a series with their folder, as in series/name."""
+    folder = recipe_folder()
+    return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
 
 
 def load_recipe(name_or_path: str | Path, overrides: Sequence[str] = ()) -> GanRecipe | EncoderRecipe:

@@ -26,7 +26,7 @@ def images(size: int = 32) -> torch.Tensor:
 
 
 def test_every_name_of_the_table_has_a_config_of_that_kind():
-    assert BACKBONES.names() == ["dino", "small_clip", "random_conv"]
+    assert BACKBONES.names() == ["dino", "small_clip", "clip", "random_conv"]
 
 
 def test_random_convolutions_are_the_same_in_every_process_and_frozen():
