@@ -14,6 +14,7 @@ from t2igan.decode import decode_json
 from t2igan.encode import to_json
 from t2igan.errors import CheckpointError, T2IGanError, UsageError
 from t2igan.files import check_folder
+from t2igan.models import checkpoint_kind
 from t2igan.models.encoders import KINDS
 from t2igan.text import build_conditioner
 from t2igan.text.config import ConditionerConfig, SmallClipTextConfig
@@ -84,7 +85,7 @@ def _generator(header: Header, tensors: Tensors, counters: dict, *, source: str)
     if not carried:
         conditioner, carried = _conditioner(recipe["conditioner"], source=source)
     shared = Header(
-        "generator",
+        checkpoint_kind(recipe["generator"]["arch"]),
         config=recipe["generator"] | {"resolution": resolution},
         conditioner=conditioner,
         recipe=recipe,

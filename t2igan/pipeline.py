@@ -15,7 +15,7 @@ from t2igan import checkpoint, images, rng
 from t2igan.checkpoint import Header, part, with_prefix
 from t2igan.decode import decode_json
 from t2igan.errors import CheckpointError, UsageError
-from t2igan.models import build_generator
+from t2igan.models import build_generator, checkpoint_kind
 from t2igan.models.config import GeneratorConfig
 from t2igan.text import build_conditioner
 from t2igan.text.config import ConditionerConfig
@@ -141,7 +141,8 @@ def load(path: str | Path | None = None, *, device: str | torch.device = "cpu") 
 
 def _read(name: str | Path, weights: Weights) -> tuple[Header, dict[str, Tensor]]:
     header = checkpoint.read_header(name)
-    if header.kind == "upsampler":
+    arch = header.recipe.get("generator", {}).get("arch", "")
+    if header.kind == "upsampler" or checkpoint_kind(arch) == "upsampler":
         raise CheckpointError(
             f"{name}: an upsampler, which draws nothing from a prompt. It enlarges pictures: t2igan upscale IMG "
             f'--model {name}, or t2igan sample "..." --upscale {name}.'

@@ -26,10 +26,10 @@ from t2igan.types import Batch, Condition
 
 AnyRecipe = GanRecipe | EncoderRecipe
 WARM_UPS = 2  # steps
-# network -> its methods, and the part that they are booked on; a network that is not here: its children
+# network -> methods that it may have, and the part that they are booked on; a network that is not here: its children
 PARTS = {
-    "G": {"forward": "G forward"},
-    "D": {"features": "D features", "project": "D heads", "score": "D heads"},
+    "G": {"forward": "G forward", "pyramid": "G forward"},
+    "D": {"features": "D features", "trunk": "D features", "project": "D heads", "score": "D heads"},
     "T": {"forward": "T forward"},
 }
 
@@ -156,7 +156,8 @@ def _watch_parts(state: MeteredState) -> None:
     for name, network in state.networks.items():
         if name in PARTS:
             for method, part in PARTS[name].items():
-                setattr(network, method, meter.timed(part, getattr(network, method)))
+                if hasattr(network, method):
+                    setattr(network, method, meter.timed(part, getattr(network, method)))
         else:
             for key, child in network.named_children():
                 child.forward = meter.timed(f"{name} {key}", child.forward)

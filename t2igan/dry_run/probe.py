@@ -127,12 +127,13 @@ def probe(
 
 
 def _frozen_networks(state: TrainState) -> dict[str, nn.Module]:
-    """The text encoder and the guide, where they are networks."""
+    """The text encoder and what the loss reads, where they are networks."""
     conditioner = vars(getattr(state.conditioner, "inner", state.conditioner))
     towers = [value for value in conditioner.values() if isinstance(value, nn.Module)]
     found = dict(zip(["text encoder"], towers, strict=False))
-    guide = getattr(state.loss, "guide", None)
-    return {**found, "CLIP guide": guide} if isinstance(guide, nn.Module) else found
+    read = {"CLIP guide": "guide", "perceptual distance": "perceptual"}
+    modules = {name: getattr(state.loss, attribute, None) for name, attribute in read.items()}
+    return found | {name: module for name, module in modules.items() if isinstance(module, nn.Module)}
 
 
 def standing_tensors(state: ProbedState) -> list[Tensor]:

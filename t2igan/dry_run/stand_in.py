@@ -54,12 +54,14 @@ def _gan(recipe: GanRecipe, stage: int, mode: FakeTensorMode) -> TrainState:
     with _quiet(), META:
         parts = gan_parts(recipe, stage, META)
     fakes = _Fakes(mode)
-    for module in (*parts.networks.values(), parts.guide):
+    for module in (*parts.networks.values(), *parts.frozen.values(), parts.guide):
         if isinstance(module, nn.Module):
             fakes.replace(module)
     conditioner = FakeConditioner(parts.conditioner, mode)
     with _quiet(), mode:
-        return assemble_gan(recipe, stage, GanParts(parts.networks, conditioner, parts.guide), CPU)
+        return assemble_gan(
+            recipe, stage, GanParts(parts.networks, conditioner, parts.guide, parts.frozen), CPU
+        )
 
 
 class _Fakes:

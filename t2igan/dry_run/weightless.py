@@ -10,15 +10,15 @@ from typing import TypeVar
 from t2igan import checkpoint, weights
 from t2igan.config import Config
 from t2igan.errors import CheckpointError, WeightsError
-from t2igan.features import inception
-from t2igan.features.config import DinoConfig
+from t2igan.features import inception, lpips
+from t2igan.features.config import ClipTapsConfig, DinoConfig, LpipsConfig
 from t2igan.losses.config import ClipGuidanceConfig
 from t2igan.metrics.config import ClipFeaturesConfig, DinoFeaturesConfig, InceptionConfig
-from t2igan.recipe.schema import EncoderRecipe, GanRecipe
+from t2igan.recipe.schema import EncoderRecipe, GanLoss, GanRecipe
 from t2igan.text.config import ClipTextConfig
 
 AnyRecipe = GanRecipe | EncoderRecipe
-OPEN_CLIP = ClipTextConfig | ClipGuidanceConfig | ClipFeaturesConfig
+OPEN_CLIP = ClipTextConfig | ClipGuidanceConfig | ClipFeaturesConfig | ClipTapsConfig
 C = TypeVar("C", bound=Config)
 
 
@@ -35,14 +35,14 @@ def without_weights(recipe: AnyRecipe) -> AnyRecipe:
         return recipe
     _need_files(recipe)
     backbone = recipe.discriminator.frozen
-    guide = recipe.loss.guide
+    of_loss = {key: _random(section) for key, section in _read_by(recipe.loss).items()}
     return recipe.model_copy(
         update={
             "conditioner": _random(recipe.conditioner),
             "discriminator": recipe.discriminator.with_frozen(_random(backbone))
             if backbone
             else recipe.discriminator,
-            "loss": recipe.loss.model_copy(update={"guide": None if guide is None else _random(guide)}),
+            "loss": recipe.loss.model_copy(update=of_loss),
         }
     )
 
@@ -51,7 +51,13 @@ def missing_weights(recipe: AnyRecipe) -> list[str]:
     """One line for each frozen network that training reads and whose weights are not on this machine."""
     if isinstance(recipe, EncoderRecipe):
         return []
-    return _missing((recipe.conditioner, recipe.discriminator.frozen, recipe.loss.guide))
+    return _missing((recipe.conditioner, recipe.discriminator.frozen, *_read_by(recipe.loss).values()))
+
+
+def _read_by(loss: GanLoss) -> dict[str, Config]:
+    """The sections of a loss that name frozen networks, by key."""
+    sections = {key: getattr(loss, key, None) for key in ("guide", "perceptual")}
+    return {key: section for key, section in sections.items() if section is not None}
 
 
 def missing_metrics(recipe: AnyRecipe) -> list[str]:
@@ -80,15 +86,23 @@ def _look_for(section: Config | None) -> None:
         path = weights.open_clip_file(section.model, section.pretrained, quick_gelu=section.quick_gelu)
     if isinstance(section, InceptionConfig):
         path = Path(section.weights or Path(os.environ.get("T2IGAN_WEIGHTS", "")) / inception.FILE)
+    if isinstance(section, LpipsConfig) and section.pretrained:
+        path = next((place for place in lpips.places(section) if not place.is_file()), path)
     if path is None or not path.exists():
-        name = getattr(section, "model", inception.FILE)
+        name = (
+            path.name
+            if path and isinstance(section, LpipsConfig)
+            else getattr(section, "model", inception.FILE)
+        )
         raise WeightsError(f"the weights of {name} are not on this machine.")
 
 
 def _random(section: C) -> C:
+    if isinstance(section, LpipsConfig):
+        return section.model_copy(update={"pretrained": False, "backbone": None, "linear": None})
     if isinstance(section, DinoConfig):
         return section.model_copy(update={"pretrained": False, "weights": None})
-    if isinstance(section, ClipTextConfig | ClipGuidanceConfig):
+    if isinstance(section, ClipTextConfig | ClipGuidanceConfig | ClipTapsConfig):
         gelu = weights.quick_gelu_of(section.model, section.pretrained, section.quick_gelu)
         return section.model_copy(update={"pretrained": None, "quick_gelu": gelu})
     return section
@@ -99,8 +113,7 @@ def _need_files(recipe: GanRecipe) -> None:
     sections = {
         "conditioner": recipe.conditioner,
         "discriminator.backbone": recipe.discriminator.frozen,
-        "loss.guide": recipe.loss.guide,
-    }
+    } | {f"loss.{key}": section for key, section in _read_by(recipe.loss).items()}
     for key, section in sections.items():
         name = getattr(section, "checkpoint", None)
         if name is None:

@@ -9,6 +9,7 @@ LOSSES = Registry(
     {
         "projected_gan": "t2igan.losses.projected_gan:ProjectedGANLoss",
         "gigagan": "t2igan.losses.gigagan:GigaGANLoss",
+        "gigagan_upsampler": "t2igan.losses.gigagan_upsampler:GigaGANUpsamplerLoss",
         "clip_contrastive": "t2igan.losses.contrastive:ClipContrastiveLoss",
         "attributes": "t2igan.losses.attributes:AttributesLoss",
     },

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from t2igan.config import Config
-from t2igan.features.config import SmallClipTowerConfig
+from t2igan.features.config import LpipsConfig, PerceptualConfig, SmallClipTowerConfig
 
 
 class ClipGuidanceConfig(Config):
@@ -79,6 +79,27 @@ class GigaGANLossConfig(Config):
     """Layer noise of generated images in training."""
 
 
+class GigaGANUpsamplerLossConfig(GigaGANLossConfig):
+    """The loss of GigaGAN's upsampler: that of the generator, and likeness to the image that was made small."""
+
+    kind: Literal["gigagan_upsampler"] = "gigagan_upsampler"  # pyright: ignore[reportIncompatibleVariableOverride]
+    """Kind of loss."""
+    full_weight: float = Field(default=1.0, gt=0)
+    """Weight of the largest image, where each smaller size counts 1."""
+    early_weight: float = Field(default=0.1, ge=0)
+    """Weight of verdicts before the last depth."""
+    early_match_weight: float = Field(default=0.1, ge=0)
+    """The same for wrong captions."""
+    perceptual_weight: float = Field(default=10.0, ge=0)
+    """Weight of the perceptual distance to the real image, LPIPS in the paper; 0 = none."""
+    perceptual: PerceptualConfig | None = Field(default_factory=LpipsConfig)
+    """Frozen network of that distance; null where perceptual_weight is 0."""
+    pixel_weight: float = Field(default=0.0, ge=0)
+    """Weight of the distance of pixels, in units of [-1, 1]; 0 = none, as in the paper."""
+    pixel: Literal["l1", "l2"] = "l1"
+    """That distance: mean absolute or mean squared difference."""
+
+
 class ClipContrastiveConfig(Config):
     """Symmetric contrastive loss of CLIP; equal captions share their targets."""
 
@@ -98,6 +119,10 @@ class AttributesConfig(Config):
 
 
 LossConfig = Annotated[
-    ProjectedGANConfig | GigaGANLossConfig | ClipContrastiveConfig | AttributesConfig,
+    ProjectedGANConfig
+    | GigaGANLossConfig
+    | GigaGANUpsamplerLossConfig
+    | ClipContrastiveConfig
+    | AttributesConfig,
     Field(discriminator="kind"),
 ]

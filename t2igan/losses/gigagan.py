@@ -68,7 +68,9 @@ class GigaGANLoss:
         """R1 on real images of every size: gamma / 2 |dD/dx|^2, times the interval. In float32."""
         with torch.autocast(inputs.real.device.type, enabled=False):
             pyramid = [img.detach().requires_grad_() for img in pyramid_of(inputs.real.float(), self.levels)]
-            verdicts = self.D.score(Features(self.D.trunk(pyramid)), inputs.c)
+            # views, as torch's FLOP counter cannot watch modules whose inputs autograd.grad is asked for
+            seen = [img.view_as(img) for img in pyramid]
+            verdicts = self.D.score(Features(self.D.trunk(seen)), inputs.c)
             penalty = r1_penalty(verdicts.means(), pyramid[: self.D.config.num_judged])
         return Outcome(penalty * (self.config.r1_gamma / 2 * self.config.r1_every), {"D/r1": mean(penalty)})
 
@@ -107,8 +109,16 @@ class GigaGANLoss:
             guided = image_to_text(seen, inputs.c.embed, inputs.all_embeds, scale=self.config.clip_scale)
             loss = loss + self.config.clip_weight * guided
             scores["G/guidance"] = mean(guided)
+        for name, (weight, term) in self.further_terms(fakes, inputs).items():
+            loss = loss + weight * term if weight else loss
+            scores[name] = mean(term)
         kept = tuple(img.detach() for img in fakes) if self.config.shared_fakes else ()
         return Outcome(loss, scores, kept)
+
+    def further_terms(self, fakes: list[Tensor], inputs: StepInputs) -> dict[str, tuple[float, Tensor]]:
+        """What a loss built on this one adds to G's: name in the log -> weight, 0 to be logged alone, and term [N]."""
+        del fakes, inputs
+        return {}
 
     @torch.no_grad()
     def _fakes(self, inputs: StepInputs) -> list[Tensor]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
-from t2igan.models.config import DiscriminatorConfig, GeneratorConfig, UpsamplerConfig
+from t2igan.models.config import DiscriminatorConfig, TrainedConfig, UpsamplerConfig
 from t2igan.registry import Registry
 
 GENERATORS = Registry(
@@ -30,9 +30,15 @@ UPSAMPLERS = Registry(
 )
 
 
-def build_generator(config: GeneratorConfig) -> Any:
-    """A freshly initialised generator on the current default device, in training mode."""
-    return GENERATORS[config.arch](config)
+def checkpoint_kind(arch: str) -> Literal["generator", "upsampler"]:
+    """What a checkpoint of a trained architecture is: its pictures come from prompts, or from smaller pictures."""
+    return "upsampler" if arch in UPSAMPLERS else "generator"
+
+
+def build_generator(config: TrainedConfig) -> Any:
+    """A freshly initialised generator, or upsampler, on the current default device, in training mode."""
+    table = UPSAMPLERS if checkpoint_kind(config.arch) == "upsampler" else GENERATORS
+    return table[config.arch](config)
 
 
 def build_discriminator(config: DiscriminatorConfig) -> Any:

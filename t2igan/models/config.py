@@ -15,6 +15,9 @@ from t2igan.models.stylegan_t.config import StyleGANTConfig
 from t2igan.text.config import TextTowerConfig
 
 GeneratorConfig = Annotated[StyleGANTConfig | GigaGANConfig, Field(discriminator="arch")]
+TrainedConfig = Annotated[
+    StyleGANTConfig | GigaGANConfig | GigaGANUpsamplerConfig, Field(discriminator="arch")
+]  # what a GAN recipe trains against a discriminator
 UpsamplerConfig = Annotated[AuraSRConfig | GigaGANUpsamplerConfig, Field(discriminator="arch")]
 
 

@@ -13,15 +13,17 @@ from pydantic import ValidationError
 from t2igan import checkpoint
 from t2igan.errors import CheckpointError, RecipeError
 from t2igan.features.config import DinoConfig, RandomConvConfig, SmallClipTowerConfig
+from t2igan.losses.config import GigaGANUpsamplerLossConfig
 from t2igan.recipe.check_metrics import metric_problems
 from t2igan.recipe.schema import EncoderRecipe, GanRecipe, TrainConfig
 from t2igan.recipe.stages import at_stage
-from t2igan.text.config import ConditionerConfig, HashingConfig, SmallClipTextConfig
+from t2igan.text.config import ConditionerConfig, HashingConfig, NoTextConfig, SmallClipTextConfig
 
 CONV_TOWER_LAYERS = 5
 _FAMILIES = {
     "projected_gan": {"generator": "stylegan_t", "discriminator": "projected"},
     "gigagan": {"generator": "gigagan", "discriminator": "gigagan"},
+    "gigagan_upsampler": {"generator": "gigagan_upsampler", "discriminator": "gigagan"},
 }
 _TRAINS = {"clip_contrastive": "small_clip", "attributes": "judge"}
 
@@ -48,7 +50,7 @@ def problems(recipe: GanRecipe | EncoderRecipe, *, world: int = 1) -> list[str]:
         return [*found, *_batch(recipe.train, world), *_encoder(recipe)]
     of_stages = [problem for i in range(len(recipe.stages)) for problem in _stage(recipe, i, world)]
     found += [*dict.fromkeys(of_stages), *_text_widths(recipe), *_guidance(recipe)]
-    found += _family(recipe)
+    found += [*_family(recipe), *_unread_text(recipe), *_perceptual(recipe)]
     return [*found, *_resolutions(recipe), *_backbone(recipe), *_noise(recipe), *metric_problems(recipe)]
 
 
@@ -85,10 +87,38 @@ def _family(recipe: GanRecipe) -> list[str]:
     return found
 
 
+def _unread_text(recipe: GanRecipe) -> list[str]:
+    """Wrong captions, where D cannot tell them from right ones."""
+    if getattr(recipe.discriminator, "c_dim", 1):
+        return []
+    keys = ("match_weight", "match_weight_g", "mismatch_weight")
+    return [
+        f"loss.{key}: {value:g}, but the discriminator reads no text (c_dim 0); set it to 0"
+        for key in keys
+        if (value := getattr(recipe.loss, key, 0))
+    ]
+
+
+def _perceptual(recipe: GanRecipe) -> list[str]:
+    loss = recipe.loss
+    if not isinstance(loss, GigaGANUpsamplerLossConfig) or bool(loss.perceptual_weight) == bool(
+        loss.perceptual
+    ):
+        return []
+    if loss.perceptual is None:
+        weight = f"{loss.perceptual_weight:g}"
+        return [f"loss.perceptual_weight: {weight} needs a network; set loss.perceptual, or the weight to 0"]
+    return [
+        "loss.perceptual: unused while loss.perceptual_weight is 0; set a weight, or loss.perceptual to null"
+    ]
+
+
 def text_width(conditioner: ConditionerConfig) -> int | None:
     """Length of the conditioner's embedding as far as files tell, without building it; None = unknown."""
     if isinstance(conditioner, HashingConfig):
         return conditioner.dim
+    if isinstance(conditioner, NoTextConfig):
+        return 0
     if isinstance(conditioner, SmallClipTextConfig):
         try:
             return checkpoint.read_header(conditioner.checkpoint).config["text"]["embed_dim"]
@@ -125,8 +155,9 @@ def _text_widths(recipe: GanRecipe) -> list[str]:
             f"{widths['discriminator.c_dim']} differ, but read the same conditioner; make them equal"
         ]
     kind = recipe.conditioner.kind
+    remedy = f"{given}, or to 0 for none" if given else "0"
     return [
-        f"{key}: {width}, but the conditioner {kind!r} gives {given} numbers; set {key} to {given}, or to 0 for none"
+        f"{key}: {width}, but the conditioner {kind!r} gives {given} numbers; set {key} to {remedy}"
         for key, width in widths.items()
         if width not in (0, given)
     ]
@@ -145,9 +176,9 @@ def _stage(recipe: GanRecipe, number: int, world: int) -> list[str]:
     """What a stage's own keys must agree on."""
     config, found = recipe.stages[number], _batch(at_stage(recipe, number).train, world)
     key = f"stages.{number}"
-    if config.trains == "text_encoder" and isinstance(recipe.conditioner, HashingConfig):
+    if config.trains == "text_encoder" and isinstance(recipe.conditioner, HashingConfig | NoTextConfig):
         found.append(
-            f"{key}.trains: the conditioner 'hashing' has nothing to train; use clip_text or small_clip"
+            f"{key}.trains: the conditioner {recipe.conditioner.kind!r} has nothing to train; use clip_text or small_clip"
         )
     if config.trains == "text_encoder" and config.freeze_up_to is not None:
         found.append(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from t2igan.errors import nearest
-from t2igan.features.config import BackboneConfig, DinoConfig, SmallClipTowerConfig
+from t2igan.features.config import BackboneConfig, ClipTapsConfig, DinoConfig, SmallClipTowerConfig
 from t2igan.losses.config import ClipGuidanceConfig
 from t2igan.metrics.config import (
     ClipFeaturesConfig,
@@ -12,6 +12,7 @@ from t2igan.metrics.config import (
     SmallClipFeaturesConfig,
 )
 from t2igan.metrics.names import metric_names
+from t2igan.models import checkpoint_kind
 from t2igan.recipe.schema import GanRecipe
 from t2igan.text.config import ClipTextConfig, ConditionerConfig, SmallClipTextConfig
 
@@ -23,6 +24,11 @@ def metric_problems(recipe: GanRecipe) -> list[str]:
     config, found = recipe.metrics, []
     if config is None:
         return []
+    if checkpoint_kind(recipe.generator.arch) == "upsampler":
+        return [
+            "metrics: they judge pictures drawn from prompts, and an upsampler draws none; leave them out. Its log has "
+            "G/psnr beside bicubic/psnr."
+        ]
     names = metric_names(config)
     if config.best is not None and config.best not in names:
         miss = nearest(config.best, names) or "."
@@ -52,7 +58,7 @@ def _network(
     section: FeaturesConfig | BackboneConfig | ConditionerConfig | ClipGuidanceConfig | None,
 ) -> Network | None:
     """The third-party or trained network that a section names; None where it names none."""
-    if isinstance(section, ClipTextConfig | ClipGuidanceConfig | ClipFeaturesConfig):
+    if isinstance(section, ClipTextConfig | ClipGuidanceConfig | ClipFeaturesConfig | ClipTapsConfig):
         return ("open_clip", section.model, section.pretrained) if section.pretrained else None
     if isinstance(section, SmallClipTextConfig | SmallClipTowerConfig | SmallClipFeaturesConfig):
         return ("small_clip", section.checkpoint)

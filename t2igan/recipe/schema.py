@@ -12,10 +12,11 @@ from t2igan.losses.config import (
     AttributesConfig,
     ClipContrastiveConfig,
     GigaGANLossConfig,
+    GigaGANUpsamplerLossConfig,
     ProjectedGANConfig,
 )
 from t2igan.metrics.config import MetricsConfig
-from t2igan.models.config import DiscriminatorConfig, EncoderConfig, GeneratorConfig
+from t2igan.models.config import DiscriminatorConfig, EncoderConfig, TrainedConfig
 from t2igan.text.config import ClipTextConfig, ConditionerConfig
 
 
@@ -135,7 +136,9 @@ class SampleConfig(Config):
     """Truncation of the grids."""
 
 
-GanLoss = Annotated[ProjectedGANConfig | GigaGANLossConfig, Field(discriminator="kind")]
+GanLoss = Annotated[
+    ProjectedGANConfig | GigaGANLossConfig | GigaGANUpsamplerLossConfig, Field(discriminator="kind")
+]
 
 
 class GanRecipe(Config):
@@ -151,8 +154,8 @@ class GanRecipe(Config):
     """Training images and captions."""
     conditioner: ConditionerConfig = Field(default_factory=ClipTextConfig)
     """Text encoder."""
-    generator: GeneratorConfig
-    """Generator."""
+    generator: TrainedConfig
+    """Generator, or an upsampler, which is trained on images that it has made small."""
     discriminator: DiscriminatorConfig
     """Discriminator."""
     loss: GanLoss = Field(default_factory=ProjectedGANConfig)

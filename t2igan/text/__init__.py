@@ -20,6 +20,7 @@ CONDITIONERS = Registry(
         "clip_text": "t2igan.text.clip:ClipText",
         "small_clip": "t2igan.text.small_clip:SmallClipText",
         "hashing": "t2igan.text.hashing:Hashing",
+        "none": "t2igan.text.nothing:NoText",
     },
 )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
@@ -65,6 +65,15 @@ class HashingConfig(Config):
     """Also give a token a word, which GigaGAN's networks read."""
 
 
+class NoTextConfig(Config):
+    """No text at all: for networks that read none (c_dim 0), such as an upsampler without prompts."""
+
+    kind: Literal["none"] = "none"
+    """Kind of conditioner."""
+
+    tokens: ClassVar[bool] = False
+
+
 ConditionerConfig = Annotated[
-    ClipTextConfig | SmallClipTextConfig | HashingConfig, Field(discriminator="kind")
+    ClipTextConfig | SmallClipTextConfig | HashingConfig | NoTextConfig, Field(discriminator="kind")
 ]

@@ -1,4 +1,4 @@
-"""The frozen CLIP image tower that guides G: images in [0, 1] -> embeddings. Never the one that scores."""
+"""Frozen networks that a loss reads: the CLIP image tower that guides G, the perceptual distance. Never those that score."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from t2igan import weights
+from t2igan.config import Config
 from t2igan.features.config import SmallClipTowerConfig
 from t2igan.features.conv_tower import load_tower
+from t2igan.features.lpips import build_perceptual
 from t2igan.losses.config import ClipGuidanceConfig, GigaGANLossConfig, ProjectedGANConfig
 from t2igan.losses.projected_gan import Guide
 
@@ -26,6 +28,16 @@ def build_guide(config: ProjectedGANConfig | GigaGANLossConfig, device: torch.de
     if isinstance(config.guide, SmallClipTowerConfig):
         return load_tower(config.guide.checkpoint).to(device)
     return _open_clip_guide(config.guide, device)
+
+
+def build_frozen(config: Config, device: torch.device) -> dict[str, nn.Module]:
+    """The frozen networks beside the guide that a loss config names, by the name of their section.
+
+    Raises:
+        WeightsError: if weights are not on this machine.
+    """
+    section = getattr(config, "perceptual", None)
+    return {} if section is None else {"perceptual": build_perceptual(section).to(device)}
 
 
 def _open_clip_guide(config: ClipGuidanceConfig, device: torch.device) -> ClipGuide:

@@ -15,6 +15,7 @@ from t2igan import checkpoint, dist, sharding
 from t2igan.checkpoint import Header, part, with_prefix
 from t2igan.encode import to_json
 from t2igan.errors import CheckpointError, TrainingError
+from t2igan.models import checkpoint_kind
 from t2igan.models.encoders import KINDS
 from t2igan.recipe.schema import EncoderRecipe, GanRecipe
 from t2igan.recipe.stages import at_stage
@@ -132,7 +133,7 @@ def own_tensors(state: TrainState, name: str, tensors: dict[str, Tensor]) -> dic
 def save_generator(
     state: TrainState, recipe: GanRecipe, path: Path, *, best: dict[str, Any] | None = None
 ) -> None:
-    """Write the averaged generator, with its text tower where nobody else could fetch that.
+    """Write the averaged generator or upsampler, with its text tower where nobody else could fetch that.
 
     Args:
         state: the run.
@@ -143,7 +144,7 @@ def save_generator(
     has_tower = "T" in state.ema
     section = _carrying(state) if has_tower else json.loads(to_json(state.conditioner.config))
     header = Header(
-        "generator",
+        checkpoint_kind(recipe.generator.arch),
         config=json.loads(to_json(at_stage(recipe, state.stage).generator)),
         conditioner=section,
         recipe=json.loads(to_json(recipe)),

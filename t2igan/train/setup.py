@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -19,7 +19,7 @@ from t2igan.recipe.schema import AdamConfig, EncoderRecipe, GanRecipe, TrainConf
 from t2igan.recipe.stages import at_stage, has_text_encoder
 from t2igan.text import build_conditioner
 from t2igan.train.ema import Ema
-from t2igan.train.guide import build_guide
+from t2igan.train.guide import build_frozen, build_guide
 from t2igan.train.machine import autocast_dtype
 from t2igan.train.optim import Params, build_adam
 from t2igan.train.state import TrainState
@@ -36,6 +36,7 @@ class GanParts:
     networks: dict[str, nn.Module]  # G, D and, from the first stage on that trains the text encoder, T
     conditioner: Conditioner
     guide: Guide | None
+    frozen: dict[str, nn.Module] = field(default_factory=dict)  # what else the loss reads, by its name there
 
 
 def setup_gan(recipe: GanRecipe, stage: int, device: torch.device) -> TrainState:
@@ -58,7 +59,8 @@ def gan_parts(recipe: GanRecipe, stage: int, device: torch.device) -> GanParts:
         networks["T"] = conditioner.tower()
     for network in networks.values():
         network.to(device, memory_format=torch.channels_last).train()
-    return GanParts(networks, conditioner, build_guide(here.loss, device))
+    frozen = build_frozen(here.loss, device)
+    return GanParts(networks, conditioner, build_guide(here.loss, device), frozen)
 
 
 def assemble_gan(recipe: GanRecipe, stage: int, parts: GanParts, device: torch.device) -> TrainState:
@@ -66,7 +68,8 @@ def assemble_gan(recipe: GanRecipe, stage: int, parts: GanParts, device: torch.d
     here, config = at_stage(recipe, stage), recipe.stages[stage]
     G: Any = parts.networks["G"]
     trains = "T" if config.trains == "text_encoder" else "G"
-    loss = LOSSES[here.loss.kind](here.loss, parts.networks, guide=parts.guide, trains=trains)
+    read = parts.networks | parts.frozen
+    loss = LOSSES[here.loss.kind](here.loss, read, guide=parts.guide, trains=trains)
     adams = {trains: getattr(recipe.optim, trains), "D": recipe.optim.D}
     names = {"G": set(G.trainable_names(config.freeze_up_to))} if trains == "G" else {}
     return _state(

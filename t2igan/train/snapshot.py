@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
-from t2igan import dist, images, rng, sharding
+from t2igan import dist, images, sharding
 from t2igan.errors import T2IGanError
 from t2igan.recipe.schema import EncoderRecipe, GanRecipe
 from t2igan.train.agreement import any_rank, together
+from t2igan.train.drawing import COLUMNS, Sheet, draw_sheet
 from t2igan.train.log import TickLog
 from t2igan.train.saving import numbered, numbered_files, save_encoder, save_generator, save_state
 from t2igan.train.schedule import Every, superfluous
@@ -33,6 +33,7 @@ class Snapshots:
         self._recipe = recipe
         self._log = log
         self._captions: tuple[str, ...] = ()
+        self._shown: Tensor | None = None
         self._owed: dict[str, int] = {}  # what has not reached the disk yet -> how many attempts have failed
 
     def begin(self, state: TrainState, first: Batch) -> None:
@@ -58,10 +59,12 @@ class Snapshots:
         samples = self._recipe.samples
         wanted = samples.prompts or first.captions
         self._captions = tuple(wanted[i % len(wanted)] for i in range(samples.num_images))
+        self._shown = first.images[: samples.num_images]
         if state.step == 0:
             if dist.rank() == 0:
                 n = min(samples.num_images, len(first))
-                self._grid(self._dir / "samples" / "reals.png", first.images[:n], first.captions[:n])
+                reals = Sheet(first.images[:n], first.captions[:n], COLUMNS)
+                self._grid(self._dir / "samples" / "reals.png", reals)
             self._fakes(state, "fakes_init")
 
     def after_step(self, state: TrainState) -> None:
@@ -173,19 +176,17 @@ class Snapshots:
             self._log.say(f"the {what} is written again, after {failures} failed attempts")
         return True
 
-    @torch.no_grad()
     def _fakes(self, state: TrainState, name: str) -> None:
         network = state.ema["G"].network
         if dist.rank() and not sharding.is_split(network):
             return
         samples = self._recipe.samples  # pyright: ignore[reportAttributeAccessIssue]
-        c = state.sampling_condition(self._captions)
-        z = rng.latents(range(len(self._captions)), state.z_dim).to(state.device)
-        with state.autocast():
-            fakes = network(z, c, psi=samples.psi)
+        assert self._shown is not None
+        sheet = draw_sheet(state, self._captions, self._shown, psi=samples.psi)
         if dist.rank() == 0:
-            self._grid(self._dir / "samples" / f"{name}.png", images.to_uint8(fakes).cpu(), self._captions)
+            self._grid(self._dir / "samples" / f"{name}.png", sheet)
 
-    def _grid(self, path: Path, tiles: Tensor, captions: tuple[str, ...]) -> None:
-        scale = max(1, 128 // tiles.shape[-1])
-        images.save_png(path, images.grid(tiles, columns=8, captions=captions, scale=scale), {})
+    def _grid(self, path: Path, sheet: Sheet) -> None:
+        scale = max(1, 128 // sheet.tiles.shape[-1])
+        picture = images.grid(sheet.tiles, columns=sheet.columns, captions=sheet.captions, scale=scale)
+        images.save_png(path, picture, {})

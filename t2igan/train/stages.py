@@ -103,9 +103,9 @@ def start_from(state: TrainState, path: str) -> list[Carried]:
         CheckpointError: if it is no generator's or GAN run's, or nothing of it fits.
     """
     header = checkpoint.read_header(path)
-    if header.kind not in ("generator", "state"):
+    if header.kind not in ("generator", "upsampler", "state"):
         raise CheckpointError(
-            f"{path}: a checkpoint of kind {header.kind!r}; init needs a generator or a run's state."
+            f"{path}: a checkpoint of kind {header.kind!r}; init needs a generator, an upsampler or a run's state."
         )
     _, tensors = checkpoint.read(path, kind=header.kind)
     parts = {

@@ -127,5 +127,5 @@ def test_a_small_clip_that_is_missing_or_something_else_is_an_error(tmp_path: Pa
 
 
 def test_every_conditioner_of_the_table_can_be_imported():
-    assert CONDITIONERS.names() == ["clip_text", "small_clip", "hashing"]
+    assert CONDITIONERS.names() == ["clip_text", "small_clip", "hashing", "none"]
     assert all(callable(CONDITIONERS[name]) for name in CONDITIONERS.names())
