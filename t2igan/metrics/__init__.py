@@ -11,6 +11,8 @@ METRICS = Registry(
         "inception_score": "t2igan.metrics.inception_score:inception_score",
         "clip_score": "t2igan.metrics.clip_score:clip_score",
         "cmmd": "t2igan.metrics.cmmd:cmmd",
+        "psnr": "t2igan.metrics.psnr:psnr",
+        "ssim": "t2igan.metrics.ssim:ssim",
         "prompt_accuracy": "t2igan.metrics.accuracy:prompt_accuracy",
     },
 )
