@@ -84,6 +84,7 @@ class TextToImage:
         seeds: Sequence[int],
         *,
         psi: float = 1.0,
+        psi_global: float | None = None,
         noise_mode: NoiseMode = "const",
         batch_size: int = 64,
     ) -> Tensor:
@@ -93,6 +94,8 @@ class TextToImage:
             prompts: N texts; an empty one is an error, one beyond the encoder's context is cut (see `cut`).
             seeds: N seeds, each 0 or more.
             psi: truncation in [-2, 2]; 1 = none, 0 = the mean of z for the prompt.
+            psi_global: the same towards the mean of all prompts, for generators that have one; None = as the generator
+                does it by itself.
             noise_mode: layer noise; `const` is reproducible.
             batch_size: images per forward pass.
 
@@ -100,11 +103,11 @@ class TextToImage:
             [N, 3, R, R] uint8 on the CPU.
 
         Raises:
-            UsageError: for no or an empty prompt, a psi out of range, or unequal counts.
+            UsageError: for no or an empty prompt, a psi out of range, unequal counts, or a psi_global that means nothing
+                to the generator.
         """
-        return torch.cat(
-            list(self.stream(prompts, seeds, psi=psi, noise_mode=noise_mode, batch_size=batch_size))
-        )
+        how: dict[str, Any] = {"psi": psi, "psi_global": psi_global, "noise_mode": noise_mode}
+        return torch.cat(list(self.stream(prompts, seeds, **how, batch_size=batch_size)))
 
     def stream(
         self,
@@ -112,17 +115,21 @@ class TextToImage:
         seeds: Sequence[int],
         *,
         psi: float = 1.0,
+        psi_global: float | None = None,
         noise_mode: NoiseMode = "const",
         batch_size: int = 64,
     ) -> Iterator[Tensor]:
         """As `generate`, a batch of uint8 images at a time, so that metrics never hold them all."""
         _check(prompts, seeds, psi)
+        if psi_global is not None:
+            _check_global(self.G, psi_global)
+        how = {"psi": psi} | ({} if psi_global is None else {"psi_global": psi_global})
         for start in range(0, len(prompts), batch_size):
             cut = slice(start, start + batch_size)
             with torch.inference_mode():
                 c = self.conditioner(prompts[cut])
                 z = rng.latents(seeds[cut], self.G.z_dim).to(self.device)
-                img = self.G(z, c, psi=psi, noise_mode=noise_mode)
+                img = self.G(z, c, **how, noise_mode=noise_mode)
             yield images.to_uint8(img).cpu()
 
     def cut(self, prompt: str) -> str:
@@ -175,3 +182,12 @@ def _check(prompts: Sequence[str], seeds: Sequence[int], psi: float) -> None:
         )
     if any(not 0 <= seed < 2**63 for seed in seeds):
         raise UsageError("a seed is a whole number from 0 to 2^63 - 1.")
+
+
+def _check_global(generator: Any, psi: float) -> None:
+    if not getattr(generator, "truncates_globally", False):
+        raise UsageError(
+            "psi-global means nothing to this model, whose truncation goes towards one mean. Leave it out, or use psi."
+        )
+    if not PSI_RANGE[0] <= psi <= PSI_RANGE[1]:
+        raise UsageError(f"psi-global {psi:g} is outside [-2, 2]; 1 is no truncation.")

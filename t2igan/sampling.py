@@ -32,6 +32,7 @@ class SampleRequest:
     prompts: tuple[str, ...]
     seeds: str = "0"
     psi: float = 1.0
+    psi_global: float | None = None
     model: str | None = None
     out: Path = Path("out")
     grid: bool = False
@@ -85,7 +86,8 @@ def _tiles(
 ) -> Iterator[Tensor]:
     """The picture of each job, [3, R, R] uint8; a batch is drawn when its first one is asked for."""
     prompts, seeds = [prompt for prompt, _ in jobs], [seed for _, seed in jobs]
-    for batch in model.stream(prompts, seeds, psi=request.psi, batch_size=request.batch):
+    how = {"psi": request.psi, "psi_global": request.psi_global}
+    for batch in model.stream(prompts, seeds, **how, batch_size=request.batch):
         yield from batch
 
 
@@ -127,6 +129,8 @@ def story_of(
         "created_by": f"t2igan {__version__}",
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
+    if request.psi_global is not None:
+        story["psi_global"] = request.psi_global
     return story | ({"upscale": enlarged_by} if enlarged_by else {})
 
 

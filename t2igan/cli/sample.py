@@ -18,6 +18,10 @@ def command(
     psi: Annotated[
         float, typer.Option(help="Truncation: 1 = full variety, 0.7 = safer, 0 = the mean.")
     ] = 1.0,
+    psi_global: Annotated[
+        float | None,
+        typer.Option(help="The same towards the mean of all prompts (GigaGAN); default: as --psi."),
+    ] = None,
     seeds: Annotated[str, typer.Option(help="Seeds, as in 0-7 or 3,8,12.")] = "0",
     out: Annotated[Path, typer.Option(help="Folder for the pictures.")] = Path("out"),
     grid: Annotated[bool, typer.Option("--grid", help="Also write grid.png with captions.")] = False,
@@ -48,6 +52,7 @@ def command(
         prompts=tuple(prompts),
         seeds=seeds,
         psi=psi,
+        psi_global=psi_global,
         model=model,
         out=out,
         grid=grid,

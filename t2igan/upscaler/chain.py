@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -30,6 +30,7 @@ class Draws(Protocol):
         seeds: Sequence[int],
         *,
         psi: float = 1.0,
+        psi_global: float | None = None,
         noise_mode: NoiseMode = "const",
         batch_size: int = 64,
     ) -> Iterator[Tensor]:
@@ -71,13 +72,13 @@ class Chain:
         seeds: Sequence[int],
         *,
         psi: float = 1.0,
+        psi_global: float | None = None,
         noise_mode: NoiseMode = "const",
         batch_size: int = 64,
     ) -> Tensor:
         """As `TextToImage.generate`, larger: [N, 3, R, R] uint8 on the CPU, R = `resolution`."""
-        return torch.cat(
-            list(self.stream(prompts, seeds, psi=psi, noise_mode=noise_mode, batch_size=batch_size))
-        )
+        how: dict[str, Any] = {"psi": psi, "psi_global": psi_global, "noise_mode": noise_mode}
+        return torch.cat(list(self.stream(prompts, seeds, **how, batch_size=batch_size)))
 
     def stream(
         self,
@@ -85,13 +86,14 @@ class Chain:
         seeds: Sequence[int],
         *,
         psi: float = 1.0,
+        psi_global: float | None = None,
         noise_mode: NoiseMode = "const",
         batch_size: int = 64,
     ) -> Iterator[Tensor]:
         """As `generate`, some images at a time: as many as a batch has, fewer where they are large."""
         start, most = 0, max(1, MAX_PIXELS // self.resolution**2)
-        drawn = self.base.stream(prompts, seeds, psi=psi, noise_mode=noise_mode, batch_size=batch_size)
-        for batch in drawn:
+        how: dict[str, Any] = {"psi": psi, "psi_global": psi_global, "noise_mode": noise_mode}
+        for batch in self.base.stream(prompts, seeds, **how, batch_size=batch_size):
             for images in batch.split(most):
                 span = slice(start, start + len(images))
                 yield self._enlarge(images, prompts[span], seeds[span])

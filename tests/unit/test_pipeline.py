@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 from tiny import tiny_encoder, tiny_snapshot
+from tiny_gigagan import GIGAGAN
 
 from t2igan import checkpoint
 from t2igan.errors import CheckpointError, RecipeError, UsageError
@@ -112,3 +113,18 @@ def test_a_header_that_describes_no_generator_is_refused(snapshot: Path, tmp_pat
     checkpoint.save(tmp_path / "odd.safetensors", tensors, header)
     with pytest.raises((CheckpointError, RecipeError), match="48"):
         load(tmp_path / "odd.safetensors")
+
+
+def test_a_second_psi_reaches_generators_that_have_a_mean_of_all_prompts(tmp_path: Path):
+    path = tiny_snapshot(tmp_path, *GIGAGAN)
+    model = TextToImage.from_checkpoint(path)
+    model.G.map_network.x_avg.normal_()
+    both, one = ({"psi": 0.5, "psi_global": 0.5}, {"psi": 0.5, "psi_global": 1.0})
+    pictures = [model.generate(["a red circle"], [3], **how) for how in ({"psi": 0.5}, both, one)]
+    assert torch.equal(pictures[0], pictures[1])
+    assert not torch.equal(pictures[0], pictures[2])
+
+
+def test_a_second_psi_is_refused_where_it_means_nothing():
+    with pytest.raises(UsageError, match="psi-global means nothing to this model"):
+        TextToImage.from_checkpoint().generate(["a red circle"], [3], psi_global=0.5)

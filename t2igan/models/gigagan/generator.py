@@ -22,6 +22,7 @@ class Generator(nn.Module):
     """
 
     truncation: Literal["w", "z"] = "w"
+    truncates_globally = True
 
     def __init__(self, config: GigaGANConfig) -> None:
         super().__init__()
