@@ -9,7 +9,15 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from t2igan.cli import eval_benchmarks, eval_coco, eval_curve, eval_prompts, eval_sources, eval_speed
+from t2igan.cli import (
+    eval_benchmarks,
+    eval_coco,
+    eval_curve,
+    eval_prompts,
+    eval_sources,
+    eval_speed,
+    eval_upscale,
+)
 
 app = typer.Typer(help="Measure a model.", no_args_is_help=True)
 app.command("coco")(eval_coco.command)
@@ -21,6 +29,7 @@ app.command("model")(eval_sources.model)
 app.command("prompts")(eval_prompts.command)
 app.command("speed")(eval_speed.command)
 app.command("stats")(eval_sources.stats)
+app.command("upscale")(eval_upscale.command)
 PIPED_WIDTH = 112  # letters a line where no terminal says how many fit
 
 

@@ -41,6 +41,7 @@ def collect(
     *,
     device: torch.device,
     batch: int = 64,
+    chunk_size: int | None = None,
     on_progress: OnProgress | None = None,
 ) -> list[Rows]:
     """The rows of every probe, complete on disk when this returns on all ranks.
@@ -51,12 +52,13 @@ def collect(
         cache: folder of the rows; all ranks must see the same one.
         device: where networks compute.
         batch: pictures at once, of one size.
+        chunk_size: pictures that a rank takes at a time and a file holds; None = store.CHUNK.
         on_progress: hears of every batch of this rank.
 
     Raises:
         DataError: if a picture cannot be read, or lacks a caption that a probe needs.
     """
-    found = [Rows(cache, source, probe) for probe in probes]
+    found = [Rows(cache, source, probe, chunk_size=chunk_size) for probe in probes]
     todo = sorted({chunk for rows in found for chunk in rows.missing()})[dist.rank() :: dist.world()]
     dist.barrier()  # nobody writes before everybody has seen what is missing
     told = _Told(on_progress, sum(len(found[0].span(chunk)) for chunk in todo))

@@ -25,21 +25,32 @@ CHUNK = 1024  # pictures
 class Rows:
     """The rows of one probe over one source."""
 
-    def __init__(self, cache: Path, source: ImageSource, probe: Probe) -> None:
+    def __init__(
+        self, cache: Path, source: ImageSource, probe: Probe, *, chunk_size: int | None = None
+    ) -> None:
+        """Name the files.
+
+        Args:
+            cache: folder of the rows of all sources and probes.
+            source: pictures.
+            probe: what looks at them.
+            chunk_size: pictures a file; None = CHUNK.
+        """
+        self._size = chunk_size or CHUNK
         self.probe_name, self.probe_protocol = probe.name, probe.protocol
         self.source_name, self.source_protocol = source.name, source.protocol
         self.count = len(source)
-        parts = (source.fingerprint, source.protocol, probe.name, probe.protocol, str(CHUNK))
+        parts = (source.fingerprint, source.protocol, probe.name, probe.protocol, str(self._size))
         self.folder = cache / hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
 
     @property
     def num_chunks(self) -> int:
         """Files when complete."""
-        return -(-self.count // CHUNK)
+        return -(-self.count // self._size)
 
     def span(self, chunk: int) -> range:
         """The pictures of a chunk."""
-        return range(chunk * CHUNK, min((chunk + 1) * CHUNK, self.count))
+        return range(chunk * self._size, min((chunk + 1) * self._size, self.count))
 
     def missing(self) -> list[int]:
         """Chunks that are not there yet."""

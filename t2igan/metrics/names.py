@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from t2igan.features.config import LpipsConfig, PerceptualConfig
 from t2igan.metrics.config import (
     INCEPTION_SHA256,
     ClipFeaturesConfig,
@@ -33,6 +34,14 @@ def distance_name(config: FeaturesConfig) -> str:
 def score_name(config: ScorerConfig) -> str:
     """`clip_score_NETWORK`: scores of two CLIPs do not compare."""
     return f"clip_score_{_clip_name(config) if isinstance(config, ClipFeaturesConfig) else config.kind}"
+
+
+def perceptual_name(config: PerceptualConfig) -> str:
+    """`lpips_NET` for LPIPS with its own published weights and nothing else; other distances are `perceptual_NETWORK`."""
+    if not isinstance(config, LpipsConfig):
+        return f"perceptual_{Path(config.checkpoint.removeprefix('embedded:')).stem}"
+    is_own = config.pretrained and config.backbone is None and config.linear is None
+    return f"lpips_{config.net}" if is_own else f"perceptual_{config.net}"
 
 
 def metric_names(config: MetricsConfig) -> list[str]:

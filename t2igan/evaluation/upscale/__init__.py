@@ -1,0 +1,1 @@
+"""How well an upsampler gives back pictures that were made small, beside bicubic and Lanczos."""
