@@ -87,7 +87,7 @@ def to_rgb(picture: Image.Image, *, matte: RGB = WHITE) -> Image.Image:
             gray = np.asarray(upright).astype(np.float32) / 257
             return Image.fromarray(np.rint(gray.clip(0, 255)).astype(np.uint8)).convert("RGB")
         if not is_transparent(upright):
-            return upright.convert("RGB")
+            return upright if upright.mode == "RGB" else upright.convert("RGB")  # which would copy it
         layer = upright.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", layer.size, (*matte, 255)), layer).convert("RGB")
     except Exception as error:  # a broken EXIF block or palette
