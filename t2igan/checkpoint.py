@@ -141,8 +141,8 @@ def read_header(path: str | Path) -> Header:
     meta = tensor_file.read_layout(path).strings
     if "t2igan.format" not in meta:
         raise CheckpointError(
-            f"{path}: a safetensors file, but not made by t2igan. Weights of StyleGAN-T or AuraSR become a "
-            f"checkpoint with t2igan model convert stylegan-t (or aura-sr) FILE --out M.safetensors."
+            f"{path}: a safetensors file, but not made by t2igan. Weights of StyleGAN-T, AuraSR or gigagan-pytorch become "
+            f"a checkpoint with t2igan model convert stylegan-t (or aura-sr, gigagan-pytorch) FILE --out M.safetensors."
         )
     fmt = meta["t2igan.format"]
     if not fmt.isdecimal() or int(fmt) > FORMAT:

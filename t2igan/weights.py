@@ -120,6 +120,16 @@ def open_clip_dim(model: str, pretrained: str) -> int:
     Raises:
         WeightsError: if the model or tag is unknown.
     """
+    return int(_described_open_clip(model, pretrained)["embed_dim"])
+
+
+def open_clip_token_width(model: str, pretrained: str) -> int:
+    """Width of an open_clip model's text tokens; arguments and errors as for `open_clip_dim`."""
+    return int(_described_open_clip(model, pretrained)["text_cfg"]["width"])
+
+
+def _described_open_clip(model: str, pretrained: str) -> dict[str, Any]:
+    """open_clip's config of a model whose weights it knows."""
     open_clip = import_library("open_clip")
     name = _known_open_clip(open_clip, model)
     tags = open_clip.list_pretrained_tags_by_model(name)
@@ -132,7 +142,7 @@ def open_clip_dim(model: str, pretrained: str) -> int:
             f"{pretrained}: {name} exists with two activations, so name its weights by tag, and put the file into "
             f"$T2IGAN_WEIGHTS as {name}.TAG{SUFFIXES[0]}. Tags: {', '.join(tags)}."
         )
-    return int(open_clip.get_model_config(name)["embed_dim"])
+    return open_clip.get_model_config(name)
 
 
 def open_clip_tokenizer(model: str) -> Any:

@@ -57,6 +57,65 @@ def stylegan_t(
     print(f"licence  converted weights keep their licence: {done.header.progress['licence']}")
 
 
+@app.command("gigagan-pytorch")
+def gigagan_pytorch(
+    file: Annotated[
+        Path, typer.Argument(help="What GigaGAN.save wrote (.pt), a generator's state dict, or .safetensors.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="File to write, ending in .safetensors.")],
+    weights: Annotated[
+        Literal["ema", "raw"],
+        typer.Option("--weights", help="Averaged, or as the optimiser left them."),
+    ] = "ema",
+    conditioner: Annotated[
+        str,
+        typer.Option("--conditioner", help="open_clip MODEL:TAG of the text encoder it was trained on."),
+    ] = "ViT-B-32:laion400m_e32",
+    cross_heads: Annotated[
+        int | None,
+        typer.Option(
+            "--cross-heads", min=1, help="cross_attn_heads of its training, if not 8: tensors do not tell."
+        ),
+    ] = None,
+    lr_mul: Annotated[
+        float | None,
+        typer.Option("--lr-mul", help="lr_mul of its style network, if not 0.1: tensors do not tell."),
+    ] = None,
+    licence: Annotated[
+        str | None, typer.Option("--licence", help="Licence of the weights, stored in the file.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file of the same name.")] = False,
+) -> None:
+    """Convert a generator of gigagan-pytorch (the community's GigaGAN). Nothing in a pickle is run.
+
+    Example: t2igan model convert gigagan-pytorch gigagan-models/model-100.ckpt --out mine.safetensors
+    """
+    from t2igan.convert.gigagan_pytorch_file import LICENCE, convert
+
+    done = convert(
+        file,
+        out,
+        which=weights,
+        conditioner=conditioner,
+        cross_heads=cross_heads,
+        lr_mul=lr_mul,
+        licence=licence or LICENCE,
+        may_overwrite=overwrite,
+    )
+    config, text = done.header.config, done.header.conditioner
+    pixels = 4 << (len(config["channels"]) - 1)
+    print(f"{out}  generator, {pixels} px, {weights} weights, {out.stat().st_size / 1e6:.2f} MB")
+    if text["kind"] == "none":
+        print("text encoder  none: it was trained without text, so every prompt draws the same pictures")
+    else:
+        print(f"text encoder  {text['model']} {text['pretrained']}")
+    if done.num_clip_tensors:
+        print(
+            f"left out  the CLIP inside the file ({done.num_clip_tensors} tensors), whose place the text encoder takes"
+        )
+    print(f"licence  converted weights keep their licence: {done.header.progress['licence']}")
+
+
 @app.command("aura-sr")
 def aura_sr(
     source: Annotated[

@@ -13,19 +13,18 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from t2igan import checkpoint
-from t2igan.checkpoint import Header, with_prefix
+from t2igan.checkpoint import Header
 from t2igan.convert.aura_sr import assemble, own_tensors
 from t2igan.convert.aura_sr_config import MAX_CHARACTERS, config_of, read_config
 from t2igan.convert.aura_sr_source import NOT_STATED, UNCLEAR, Source, find_source
+from t2igan.convert.foreign_file import MAX_NAME, check_target, write
 from t2igan.convert.self_test import agrees, run_self_test
 from t2igan.encode import to_json
-from t2igan.errors import CheckpointError, T2IGanError, UsageError
-from t2igan.files import check_folder
+from t2igan.errors import CheckpointError, UsageError
 from t2igan.models.aura_sr.config import AuraSRConfig
 
 Dtype = Literal["fp32", "bf16"]
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16}
-MAX_NAME = 200  # characters; published names have at most 40 or so
 
 
 @dataclass(frozen=True)
@@ -66,11 +65,7 @@ def convert(
         T2IGanError: if `out` cannot be written.
     """
     out = Path(out)
-    if out.suffix != ".safetensors":
-        raise UsageError(f"--out {out}: the file's name must end in .safetensors.")
-    if out.exists() and not may_overwrite:
-        raise UsageError(f"{out}: exists already. Choose another --out, or add --overwrite.")
-    check_folder(out.parent)
+    check_target(out, may_overwrite=may_overwrite)
     found = find_source(source, config=Path(config) if config else None, may_download=may_download)
     if out.exists() and out.samefile(found.weights):
         raise UsageError(f"{out}: is the file to convert. Choose another --out.")
@@ -78,10 +73,7 @@ def convert(
     stored = {name: tensor.to(DTYPES[dtype]) for name, tensor in tensors.items()}
     header = _header(found, sizes, stored, dtype=dtype, licence=licence)
     warnings = (*_licence_warning(header.progress["licence"]), *_change(out, header))
-    try:
-        checkpoint.save(out, with_prefix("G_ema", stored), header)
-    except OSError as error:
-        raise T2IGanError(f"{error}. Check the folder's permissions and the free space.") from error
+    write(out, stored, header)
     return Converted(header, warnings)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from t2igan.models.config import DiscriminatorConfig, TrainedConfig, UpsamplerConfig
+from t2igan.models.config import DiscriminatorConfig, GeneratorConfig, TrainedConfig, UpsamplerConfig
 from t2igan.registry import Registry
 
 GENERATORS = Registry(
@@ -12,6 +12,7 @@ GENERATORS = Registry(
     {
         "stylegan_t": "t2igan.models.stylegan_t.generator:Generator",
         "gigagan": "t2igan.models.gigagan.generator:Generator",
+        "gigagan_pytorch": "t2igan.models.gigagan_pytorch.generator:Generator",
     },
 )
 DISCRIMINATORS = Registry(
@@ -35,7 +36,7 @@ def checkpoint_kind(arch: str) -> Literal["generator", "upsampler"]:
     return "upsampler" if arch in UPSAMPLERS else "generator"
 
 
-def build_generator(config: TrainedConfig) -> Any:
+def build_generator(config: GeneratorConfig | TrainedConfig) -> Any:
     """A freshly initialised generator, or upsampler, on the current default device, in training mode."""
     table = UPSAMPLERS if checkpoint_kind(config.arch) == "upsampler" else GENERATORS
     return table[config.arch](config)

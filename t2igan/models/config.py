@@ -11,10 +11,13 @@ from t2igan.features.config import BackboneConfig, ConvTowerConfig, DinoConfig
 from t2igan.models.aura_sr.config import AuraSRConfig
 from t2igan.models.gigagan.config import GigaGANConfig, GigaGANDiscriminatorConfig
 from t2igan.models.gigagan.upsampler.config import GigaGANUpsamplerConfig
+from t2igan.models.gigagan_pytorch.config import GigaGANPytorchConfig
 from t2igan.models.stylegan_t.config import StyleGANTConfig
 from t2igan.text.config import TextTowerConfig
 
-GeneratorConfig = Annotated[StyleGANTConfig | GigaGANConfig, Field(discriminator="arch")]
+GeneratorConfig = Annotated[
+    StyleGANTConfig | GigaGANConfig | GigaGANPytorchConfig, Field(discriminator="arch")
+]  # what a checkpoint of kind generator may hold
 TrainedConfig = Annotated[
     StyleGANTConfig | GigaGANConfig | GigaGANUpsamplerConfig, Field(discriminator="arch")
 ]  # what a GAN recipe trains against a discriminator

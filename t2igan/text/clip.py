@@ -52,7 +52,7 @@ class ClipText:
         """Encode captions; those beyond the context are cut, see `cut`."""
         ids = self.token_ids(captions)
         return (
-            encode_with_tokens(self._model, ids, self._embed)
+            encode_with_tokens(self._model, ids, self._embed, layer=self.config.token_layer)
             if self.config.tokens
             else Condition(self._embed(ids))
         )

@@ -21,7 +21,10 @@ class ClipTextConfig(Config):
     quick_gelu: bool | None = None
     """Activation; null = what the tag needs. Local OpenAI weights need true."""
     tokens: bool = False
-    """Also give the tokens of the last layer but one, which GigaGAN's networks read."""
+    """Also give tokens, which GigaGAN's networks read."""
+    token_layer: Literal["penultimate", "last"] = "penultimate"
+    """Whose output the tokens are: the last layer but one's, as in GigaGAN's paper, or the last one's, as for weights of
+    gigagan-pytorch."""
 
 
 class TextTowerConfig(Config):

@@ -7,6 +7,7 @@ import torch
 
 from t2igan.models import GENERATORS, build_generator
 from t2igan.models.gigagan.config import GigaGANConfig, TextLayersConfig
+from t2igan.models.gigagan_pytorch.config import GigaGANPytorchConfig, HeadsConfig, PortTextConfig
 from t2igan.models.stylegan_t.config import StyleGANTConfig
 from t2igan.types import Condition, Generator, StyleGenerator
 
@@ -27,8 +28,26 @@ TINY = {
         attention={8: 1, 16: 1},
         head_dim=16,
     ),
+    "gigagan_pytorch": GigaGANPytorchConfig(
+        w_dim=16,
+        c_dim=24,
+        text_width=12,
+        text=PortTextConfig(depth=1, heads=2, head_dim=8),
+        mapping_layers=2,
+        const_channels=24,
+        channels=(24, 16, 12),
+        self_attention=(8,),
+        self_heads=HeadsConfig(heads=2, head_dim=8),
+        cross_attention=(4, 8),
+        cross_heads=HeadsConfig(heads=2, head_dim=4),
+        upsample="pixel_shuffle",
+        excite_ahead=1,
+    ),
 }
-AVERAGES = {"stylegan_t": "mapping.x_avg", "gigagan": "map_network.x_avg"}
+AVERAGES = {  # of w over all prompts, where the architecture keeps one
+    "stylegan_t": "mapping.x_avg",
+    "gigagan": "map_network.x_avg",
+}
 ARCHITECTURES = GENERATORS.names()
 
 
@@ -39,7 +58,8 @@ def build(arch: str) -> StyleGenerator:
     with torch.no_grad():
         for parameter in generator.parameters():
             parameter.add_(torch.randn_like(parameter) * 0.1)
-        dict(generator.named_buffers())[AVERAGES[arch]].normal_()
+        if arch in AVERAGES:
+            dict(generator.named_buffers())[AVERAGES[arch]].normal_()
     return generator
 
 

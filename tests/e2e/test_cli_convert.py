@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -20,6 +21,7 @@ from t2igan import weights
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 REFERENCE = Path(__file__).parents[1] / "fixtures" / "stylegan_t" / "generator_32.safetensors"
+LUCID = REFERENCE.parents[1] / "gigagan" / "lucid_generator_tiny.safetensors"
 TEXT = {  # an open_clip config whose embeddings are as long as the reference generator's
     "embed_dim": 24,
     "vision_cfg": {"image_size": 16, "layers": 1, "width": 16, "head_width": 8, "patch_size": 8},
@@ -106,6 +108,7 @@ from t2igan.cli.app import main
 assert main(["model", "convert", "--help"]) == 0
 assert main(["model", "convert", "stylegan-t", "--help"]) == 0
 assert main(["model", "convert", "aura-sr", "--help"]) == 0
+assert main(["model", "convert", "gigagan-pytorch", "--help"]) == 0
 assert "torch" not in sys.modules
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -149,4 +152,15 @@ def test_an_aura_sr_pickle_or_a_hub_id_while_offline_gives_one_line(t2igan: Run,
         assert (done.returncode, done.stdout) == (1, "")
         assert done.stderr.startswith(f"error: {reason}")
         assert len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "M.safetensors").exists()
+
+
+def test_a_gigagan_pytorch_generator_without_its_text_layers_gives_one_line(t2igan: Run, tmp_path: Path):
+    shutil.copy(LUCID, tmp_path / "G.safetensors")
+    done = t2igan("model", "convert", "gigagan-pytorch", "G.safetensors", "--out", "M.safetensors")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(
+        "error: G.safetensors: its generator was trained with text, but the text layers"
+    )
+    assert len(done.stderr.splitlines()) == 1
     assert not (tmp_path / "M.safetensors").exists()

@@ -40,6 +40,21 @@ def test_open_clips_tokens_are_those_before_its_last_block(tmp_path: Path):
     assert c.mask.gather(1, end[:, None]).all()
 
 
+def test_tokens_of_the_last_layer_are_those_that_the_embedding_is_made_of(tmp_path: Path):
+    path = tmp_path / "tests-text.json"
+    path.write_text(json.dumps(OPEN_CLIP))
+    torch.manual_seed(0)
+    config = ClipTextConfig(model=str(path), pretrained=None, tokens=True, token_layer="last")
+    c = ClipText(config, {})(CAPTIONS)
+    torch.manual_seed(0)
+    model = weights.open_clip_model(str(path)).eval()
+    end = weights.open_clip_tokenizer(str(path))(CAPTIONS).argmax(dim=1)
+    assert c.tokens is not None
+    assert c.embed is not None
+    pooled = c.tokens[torch.arange(3), end] @ model.text_projection
+    torch.testing.assert_close(torch.nn.functional.normalize(pooled, dim=1).detach(), c.embed)
+
+
 def test_the_embedding_is_the_same_with_and_without_tokens():
     with_tokens, without = (
         build_conditioner(SmallClipTextConfig(tokens=tokens))(CAPTIONS) for tokens in (True, False)
