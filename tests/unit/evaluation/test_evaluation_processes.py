@@ -81,7 +81,7 @@ def test_torchrun_leaves_every_option_of_the_commands_that_share_work_to_them():
     group: Any = typer.main.get_command(app)
     options = {
         option
-        for name in ("coco", "curve", "folder", "model", "stats")
+        for name in ("coco", "curve", "folder", "model", "stats", "upscale")
         for parameter in group.commands[name].params
         for option in (*parameter.opts, *parameter.secondary_opts)
         if option.startswith("-")
