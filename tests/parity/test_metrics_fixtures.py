@@ -40,8 +40,9 @@ FID_KNOWN_WRONG = "cleanfid_on_float32_input"  # shows what raw float32 moments 
 
 
 def sets(case: str) -> tuple[Tensor, Tensor]:
-    """The features of a case, real and generated."""
-    return torch.from_numpy(ARRAYS[f"{case}__real"]), torch.from_numpy(ARRAYS[f"{case}__gen"])
+    """The features of a case, real and generated; equal ones are stored once."""
+    generated = f"{case}__gen" if f"{case}__gen" in ARRAYS else f"{case}__real"
+    return torch.from_numpy(ARRAYS[f"{case}__real"]), torch.from_numpy(ARRAYS[generated])
 
 
 def peers(metric: str) -> list[tuple[str, str]]:

@@ -22,6 +22,18 @@ from t2igan.types import Condition
 
 FORWARD = 1e-4  # of the largest value, from the fixtures' README; 4e-6 is reached
 GRADIENT = 1e-3
+# Which w a layer reads, at 32 px with two residual blocks: toRGB has that of the convolution after it.
+OFFICIAL_W = {
+    "b8.input": 0,
+    **{f"b8.convs1.{i}": 1 + i for i in range(4)},
+    "b8.torgb": 5,
+    "b16.conv0": 5,
+    **{f"b16.convs1.{i}": 6 + i for i in range(4)},
+    "b16.torgb": 10,
+    "b32.conv0": 10,
+    **{f"b32.convs1.{i}": 11 + i for i in range(4)},
+    "b32.torgb": 15,
+}
 
 
 def mapping_case() -> tuple[Mapping, dict[str, torch.Tensor], dict[str, torch.Tensor]]:
@@ -58,8 +70,7 @@ def test_mapping_gradients_equal_the_reference():
         assert error(parameter.grad, outputs[f"grad/{name}"]) < GRADIENT
 
 
-@pytest.mark.parametrize("gain", ["1.0000", "0.7071"])
-@pytest.mark.parametrize("noise_mode", ["const", "none"])
+@pytest.mark.parametrize(("noise_mode", "gain"), [("const", "0.7071"), ("none", "1.0000")])
 @pytest.mark.parametrize("name", ["conv", "up", "res"])
 def test_synthesis_layer_equals_the_reference(name, noise_mode, gain):
     weights, inputs, outputs, _ = load_case("layers")
@@ -163,6 +174,18 @@ def test_synthesis_gradients_equal_the_reference():
     assert ws.grad is not None
     assert error(ws.grad, outputs["grad_ws"]) < GRADIENT
     assert grad_norm_error(synthesis, meta["grad_norms"]) < GRADIENT
+
+
+def test_every_layer_reads_the_official_w():
+    weights, _, _, meta = load_case("generator_32")
+    synthesis = load_generator(weights, meta).synthesis
+    ws = torch.randn(2, synthesis.num_ws, meta["w_dim"], generator=torch.Generator().manual_seed(0))
+    styles = synthesis.styles(ws)
+    assert list(styles) == list(OFFICIAL_W)
+    for name, number in OFFICIAL_W.items():
+        layer = synthesis.get_submodule(name)
+        alone = layer.style(ws[:, number]) if isinstance(layer, ToRGB) else layer.affine(ws[:, number])  # type: ignore
+        torch.testing.assert_close(styles[name], alone)
 
 
 @pytest.mark.parametrize("psi", [1.0, 0.6])

@@ -111,13 +111,15 @@ class Iterations:
         """Run the iterations, one at a time."""
         for i in range(len(self.meta["iterations"])):
             self.state.loss.before_step(self.state.nimg)
-            for number, (phase, module) in enumerate(self.state.phases):
+            seen = [
                 self._phase(i, number, phase.name, module)
-            self.state.loss.after_step(self.case.inputs["z"][i, 1])
+                for number, (phase, module) in enumerate(self.state.phases)
+            ]
+            self.state.loss.after_step(self.case.inputs["z"][i, 1], seen[-1])
             self.state.advance(self.meta["batch"])
             yield i
 
-    def _phase(self, i: int, number: int, name: str, module: PhaseModule) -> None:
+    def _phase(self, i: int, number: int, name: str, module: PhaseModule) -> StepInputs:
         c = Condition(embed=self.case.inputs["c"][i])
         inputs = StepInputs(
             real=self.case.inputs["real"][i],
@@ -137,6 +139,7 @@ class Iterations:
             self.grads[f"{name}.{key}"] = param.grad * self.factor
         self.scores[name] = self.state.loss.scores.read()
         self.state.apply_gradients(name)
+        return inputs
 
     def tensors(self) -> dict[str, Tensor]:
         """All tensors now, under the fixture's names."""
