@@ -16,6 +16,7 @@ from t2igan.cli import (
     eval_prompts,
     eval_sources,
     eval_speed,
+    eval_tokens,
     eval_upscale,
 )
 
@@ -29,6 +30,7 @@ app.command("model")(eval_sources.model)
 app.command("prompts")(eval_prompts.command)
 app.command("speed")(eval_speed.command)
 app.command("stats")(eval_sources.stats)
+app.command("tokens")(eval_tokens.command)
 app.command("upscale")(eval_upscale.command)
 PIPED_WIDTH = 112  # letters a line where no terminal says how many fit
 
