@@ -21,6 +21,7 @@ def bench_evaluation(
     side: int = 256,
     workers: int = 0,
     device: str = "auto",
+    rounds: int = 3,
 ) -> dict[str, Any]:
     """Measure.
 
@@ -30,6 +31,7 @@ def bench_evaluation(
         side: of the folder's pictures, in pixels.
         workers: processes of clean-fid's loader; 0 = it reads in this one, as ours does.
         device: where is drawn; the other parts are of the CPU.
+        rounds: turns of what is compared, of which the best counts; the Frechet distance has one.
 
     Returns:
         part -> what its module documents, in the order of PARTS.
@@ -38,8 +40,8 @@ def bench_evaluation(
         UsageError: if this machine has no such device.
     """
     measures: dict[Part, Callable[[], dict[str, Any]]] = {
-        "folder": lambda: bench_folder(pictures=pictures, side=side, workers=workers),
-        "overlap": lambda: bench_overlap(pictures=pictures, device=device),
+        "folder": lambda: bench_folder(pictures=pictures, side=side, workers=workers, rounds=rounds),
+        "overlap": lambda: bench_overlap(pictures=pictures, device=device, rounds=rounds),
         "memory": lambda: bench_memory(pictures=pictures, side=side),
         "frechet": bench_frechet,
     }

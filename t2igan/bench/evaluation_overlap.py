@@ -20,11 +20,10 @@ from t2igan.evaluation.sources.drawn import DrawnSource
 from t2igan.pipeline import TextToImage
 from t2igan.sampling import choose_device
 
-ROUNDS = 4
 DRAWING, FEATURES, BOTH = "drawing alone", "features alone", "overlapped"
 
 
-def bench_overlap(*, pictures: int = 256, device: str = "auto") -> dict[str, Any]:
+def bench_overlap(*, pictures: int = 256, device: str = "auto", rounds: int = 3) -> dict[str, Any]:
     """Measure pictures a second of all three; they take turns, and the best round of each counts.
 
     On a CPU each of the two gets one thread, alone as well as together: two networks that share cores are not overlapped.
@@ -32,6 +31,7 @@ def bench_overlap(*, pictures: int = 256, device: str = "auto") -> dict[str, Any
     Args:
         pictures: drawings.
         device: cpu, cuda, mps or auto.
+        rounds: turns.
 
     Returns:
         {"images_per_s": {"drawing alone", "features alone", "overlapped"}, "ratio": of the last to the slower of the
@@ -45,7 +45,7 @@ def bench_overlap(*, pictures: int = 256, device: str = "auto") -> dict[str, Any
         _threads(1 if place.type == "cpu" else torch.get_num_threads()),
         tempfile.TemporaryDirectory() as name,
     ):
-        rates = _rates(pictures, place, Path(name))
+        rates = _rates(pictures, place, rounds, Path(name))
         return describe(place) | {
             "pictures": pictures,
             "cores": cores(),
@@ -54,7 +54,7 @@ def bench_overlap(*, pictures: int = 256, device: str = "auto") -> dict[str, Any
         }
 
 
-def _rates(pictures: int, device: torch.device, folder: Path) -> dict[str, float]:
+def _rates(pictures: int, device: torch.device, rounds: int, folder: Path) -> dict[str, float]:
     stream = ShapesStream(ShapesConfig(), resolution=32, seed=0)
     captions = [stream.sample(number).caption for number in range(pictures)]
     model, probe = TextToImage.from_checkpoint(device=device), NetProbe(Net().eval())
@@ -72,7 +72,7 @@ def _rates(pictures: int, device: torch.device, folder: Path) -> dict[str, float
         BOTH: lambda turn: collect(source, [probe], folder / str(turn), device=device, batch=BATCH),
     }
     best = dict.fromkeys(roads, float("inf"))
-    for turn in range(ROUNDS):
+    for turn in range(rounds):
         for road, run in roads.items():
             start = now(device)
             run(turn)
