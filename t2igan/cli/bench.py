@@ -148,6 +148,9 @@ def eval_(
     pictures: Annotated[int, typer.Option(min=2, help="PNG files, made anew, and drawings.")] = 256,
     side: Annotated[int, typer.Option(min=16, help="Of the files, in pixels.")] = 256,
     workers: Annotated[int, typer.Option(min=0, help="Processes of clean-fid's loader; 0 = none.")] = 0,
+    rounds: Annotated[
+        int, typer.Option(min=1, help="Turns; the best of each counts. More where other jobs run.")
+    ] = 3,
     device: Annotated[
         str, typer.Option(help="Of the drawings: cpu, cuda or mps; default: cuda where there is one.")
     ] = "auto",
@@ -163,10 +166,38 @@ def eval_(
     if unknown := set(part or ()).difference(PARTS):
         raise UsageError(f"--part {min(unknown)}: known are {', '.join(PARTS)}.")
     parts = [name for name in PARTS if name in (part or PARTS)]
-    found = bench_evaluation(parts, pictures=pictures, side=side, workers=workers, device=device)
+    found = bench_evaluation(
+        parts, pictures=pictures, side=side, workers=workers, device=device, rounds=rounds
+    )
     if as_json:
         print(json.dumps(found))
     else:
         from t2igan.cli.bench_eval_tables import show_eval
 
         show_eval(found)
+
+
+@app.command()
+def gigagan(
+    part: Annotated[
+        list[str] | None,
+        typer.Option(help="forward or training, twice for both; default: both."),
+    ] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="Measured rounds, after one to warm up.")] = 5,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of torch.")] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Measure GigaGAN at 64 px beside the community's port (gigagan-pytorch), in turns; minutes. Without it, ours alone.
+
+    Example: t2igan bench gigagan --part forward
+    """
+    from t2igan.bench.gigagan import PARTS, bench_gigagan
+    from t2igan.bench.gigagan_port import INSTALL
+
+    found = bench_gigagan([name for name in PARTS if name in (part or PARTS)], rounds=rounds, threads=threads)
+    if as_json:
+        print(json.dumps(found))
+    else:
+        from t2igan.cli.bench_gigagan_tables import show_gigagan
+
+        show_gigagan(found, install=INSTALL)
