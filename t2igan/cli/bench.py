@@ -192,9 +192,9 @@ def gigagan(
     Example: t2igan bench gigagan --part forward
     """
     from t2igan.bench.gigagan import PARTS, bench_gigagan
-    from t2igan.bench.gigagan_port import INSTALL
+    from t2igan.bench.gigagan_port import INSTALL, find_port
 
-    found = bench_gigagan([name for name in PARTS if name in (part or PARTS)], rounds=rounds, threads=threads)
+    found = bench_gigagan(part or PARTS, find_port(), rounds=rounds, threads=threads)
     if as_json:
         print(json.dumps(found))
     else:
