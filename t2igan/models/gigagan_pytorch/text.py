@@ -7,9 +7,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from t2igan.models.gigagan.text import Text
-from t2igan.models.gigagan_pytorch.attention import FeedForward, TextAttention
+from t2igan.models.gigagan_pytorch.attention import FeedForward, TextAttention, unit_norm
 from t2igan.models.gigagan_pytorch.config import PortTextConfig
-from t2igan.ops.attention import rms_norm
 from t2igan.types import Condition
 
 
@@ -39,7 +38,7 @@ class Transformer(nn.Module):
         """[N, L, width] and [N, L] bool, True where a token may be seen -> [N, L, width]."""
         for layer in self.layers:
             x = layer(x, mask)
-        return rms_norm(x, self.norm)
+        return unit_norm(x, self.norm)
 
 
 class TextLayers(nn.Module):
