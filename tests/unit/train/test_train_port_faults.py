@@ -1,6 +1,6 @@
 """What the community's GigaGAN (gigagan-pytorch 0.3.0) does wrong, done right: docs/gigagan.md lists fault and test.
 
-Tested elsewhere: several processes (test_train_two_ranks.py), the upsampler (test_models_gigagan_upsampler.py), that every
+Tested elsewhere: several processes (test_train_two_ranks.py), the upsampler (test_train_upsampler.py), that every
 verdict reads the text and the vision-aided tower the batch (test_models_gigagan.py, test_features_clip_taps.py).
 """
 
