@@ -9,7 +9,8 @@ import pytest
 
 from t2igan.decode import decode_yaml
 from t2igan.errors import RecipeError
-from t2igan.recipe.check import check, text_width
+from t2igan.recipe.check import check
+from t2igan.recipe.check_text import text_width
 from t2igan.recipe.load import load_recipe
 from t2igan.recipe.schema import Recipe
 from t2igan.text.config import ClipTextConfig, HashingConfig, SmallClipTextConfig
