@@ -12,6 +12,7 @@ from t2igan.bench.evaluation_overlap import bench_overlap
 
 Part = Literal["folder", "overlap", "memory", "frechet"]
 PARTS: tuple[Part, ...] = get_args(Part)
+TIMES = 4
 
 
 def bench_evaluation(
@@ -27,7 +28,7 @@ def bench_evaluation(
 
     Args:
         parts: which of PARTS.
-        pictures: of a folder, and drawings.
+        pictures: of a folder; drawings are four times as many, as the first batch of them has nothing to overlap with.
         side: of the folder's pictures, in pixels.
         workers: processes of clean-fid's loader; 0 = it reads in this one, as ours does.
         device: where is drawn; the other parts are of the CPU.
@@ -41,7 +42,7 @@ def bench_evaluation(
     """
     measures: dict[Part, Callable[[], dict[str, Any]]] = {
         "folder": lambda: bench_folder(pictures=pictures, side=side, workers=workers, rounds=rounds),
-        "overlap": lambda: bench_overlap(pictures=pictures, device=device, rounds=rounds),
+        "overlap": lambda: bench_overlap(pictures=TIMES * pictures, device=device, rounds=rounds),
         "memory": lambda: bench_memory(pictures=pictures, side=side),
         "frechet": bench_frechet,
     }

@@ -23,7 +23,7 @@ from t2igan.sampling import choose_device
 DRAWING, FEATURES, BOTH = "drawing alone", "features alone", "overlapped"
 
 
-def bench_overlap(*, pictures: int = 256, device: str = "auto", rounds: int = 3) -> dict[str, Any]:
+def bench_overlap(*, pictures: int = 1024, device: str = "auto", rounds: int = 3) -> dict[str, Any]:
     """Measure pictures a second of all three; they take turns, and the best round of each counts.
 
     On a CPU each of the two gets one thread, alone as well as together: two networks that share cores are not overlapped.

@@ -151,20 +151,18 @@ def _own_stream(device: torch.device) -> Callable[[], None] | None:
 
 
 def _batches(pictures: Iterator[Picture], most: int) -> Iterator[_Batch]:
-    """Runs of pictures of one size."""
+    """Runs of pictures of one size, each as soon as it is full: the next picture may take a whole batch of drawing."""
     waiting: list[Picture] = []
     for picture in pictures:
-        if waiting and not _fits(picture.image, waiting, most):
+        if waiting and picture.image.shape != waiting[0].image.shape:
             yield _stacked(waiting)
             waiting = []
         waiting.append(picture)
+        if len(waiting) == most or (len(waiting) + 1) * picture.image.numel() > BATCH_BYTES:
+            yield _stacked(waiting)
+            waiting = []
     if waiting:
         yield _stacked(waiting)
-
-
-def _fits(image: Tensor, waiting: Sequence[Picture], most: int) -> bool:
-    has_room = len(waiting) < most and (len(waiting) + 1) * image.numel() <= BATCH_BYTES
-    return has_room and image.shape == waiting[0].image.shape
 
 
 def _stacked(pictures: Sequence[Picture]) -> _Batch:

@@ -105,6 +105,44 @@ def test_pictures_shrunk_in_threads_are_those_that_pillow_shrinks(sources: dict[
         assert small.caption == large.caption
 
 
+class Waiting:
+    """Two batches; the second one is not given before a network has begun with the first."""
+
+    name = protocol = fingerprint = "waiting"
+
+    def __init__(self) -> None:
+        self.begun, self.has_overlapped, self.warnings = threading.Event(), threading.Event(), list[str]()
+
+    def __len__(self) -> int:
+        return 2 * BATCH
+
+    def read(self, start: int, stop: int) -> Iterator[Picture]:
+        for number in range(start, stop):
+            if number == BATCH:
+                assert self.begun.wait(60)
+                self.has_overlapped.set()
+            yield Picture(torch.zeros(3, 32, 32, dtype=torch.uint8))
+
+
+class Slow(FeatureProbe):
+    """Goes on with the first batch only when the second one is being made."""
+
+    def __init__(self, source: Waiting) -> None:
+        super().__init__(RandomConvFeaturesConfig())
+        self._source = source
+
+    def __call__(self, images: Tensor, captions: object) -> dict[str, Tensor]:
+        self._source.begun.set()
+        assert self._source.has_overlapped.wait(60)
+        return {"features": torch.zeros(len(images), 1)}
+
+
+def test_the_next_batch_is_made_while_a_network_is_busy_with_this_one(tmp_path: Path):
+    source = Waiting()
+    (rows,) = collect(source, [Slow(source)], tmp_path, device=CPU, batch=BATCH)
+    assert len(rows.all("features")) == 2 * BATCH
+
+
 class Breaking:
     """Pictures in memory, up to one that cannot be read."""
 
