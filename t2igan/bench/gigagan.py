@@ -44,6 +44,7 @@ RECIPE = (
     f"stages=[{{resolution: {SIDE}, kimg: 1}}]",
 )
 Run = Callable[[], Any]
+Seconds = dict[str, list[float]]  # side -> of each round
 
 
 def bench_gigagan(
@@ -55,7 +56,7 @@ def bench_gigagan(
     threads: int = 1,
     sets: Sequence[str] = (),
 ) -> dict[str, Any]:
-    """Measure ours and the port; each round does everything once.
+    """Measure ours and the port, first drawing, then training; each round does everything once.
 
     Args:
         parts: of PARTS.
@@ -78,13 +79,12 @@ def bench_gigagan(
     recipe = load_recipe("smoke", [*RECIPE, *sets])
     assert isinstance(recipe, GanRecipe)
     ours = MeteredState(**vars(setup_gan(recipe, 0, CPU)))
-    work: dict[str, dict[str, Run]] = {}
+    seconds: dict[str, Seconds] = {}
     if "forward" in parts:
-        for batch in batches:
-            work[f"forward, batch {batch}"] = _forward(ours, port, batch)
+        work = {f"forward, batch {batch}": _forward(ours, port, batch) for batch in batches}
+        seconds |= _in_turns(work, rounds)
     if "training" in parts:
-        work |= _training(ours, port)
-    seconds = _in_turns(work, rounds)
+        seconds |= _in_turns(_training(ours, port), rounds)
     rows = [_row(what, by_side) for what, by_side in seconds.items()]
     if "training" in parts:
         rows.append(_amortised({row["what"]: row for row in rows}))
@@ -137,14 +137,12 @@ def _training(ours: MeteredState, port: Port | None) -> dict[str, dict[str, Run]
     return work
 
 
-def _in_turns(work: dict[str, dict[str, Run]], rounds: int) -> dict[str, dict[str, list[float]]]:
-    """CPU seconds of every piece of work in each round but the first."""
-    seconds: dict[str, dict[str, list[float]]] = {
-        what: {side: [] for side in runs} for what, runs in work.items()
-    }
+def _in_turns(work: dict[str, dict[str, Run]], rounds: int) -> dict[str, Seconds]:
+    """CPU seconds of every piece of work in each round but the first; who begins changes with the round."""
+    seconds: dict[str, Seconds] = {what: {side: [] for side in runs} for what, runs in work.items()}
     for number in range(1 + rounds):
         for what, runs in work.items():
-            for side, run in runs.items():
+            for side, run in list(runs.items())[:: -1 if number % 2 else 1]:
                 start = time.process_time()
                 run()
                 if number:
@@ -152,7 +150,7 @@ def _in_turns(work: dict[str, dict[str, Run]], rounds: int) -> dict[str, dict[st
     return seconds
 
 
-def _row(what: str, by_side: dict[str, list[float]]) -> dict[str, Any]:
+def _row(what: str, by_side: Seconds) -> dict[str, Any]:
     ours = median(by_side["ours"])
     port = median(by_side["port"]) if "port" in by_side else None
     return {"what": what, "ours_s": ours, "port_s": port, "ratio": None if port is None else ours / port}
