@@ -23,3 +23,23 @@ GUIDED = (
     "loss.clip_weight=0.5",
     "loss.guide={kind: small_clip}",
 )
+# The upsampler, 4 px to 16 px: without text, and reading it.
+UPSAMPLER = (
+    "conditioner={kind: none}",
+    "generator={arch: gigagan_upsampler, z_dim: 8, w_dim: 8, c_dim: 0, resolution: 16, scale: 4, mapping_layers: 1, "
+    "widths: [8, 8, 8, 8], blocks: [2, 1], kernels: [2, 1], attention: [], noise_eval: 0.1}",
+    NETWORKS[1].replace("c_dim: 16", "c_dim: 0").partition(", vision_aided")[0] + "}",
+    "loss={kind: gigagan_upsampler, r1_gamma: 1.0, r1_every: 2, match_weight: 0, perceptual_weight: 0.5, "
+    "perceptual: {kind: small_clip, taps: [1]}, pixel_weight: 0.5, shared_fakes: true}",
+)
+READING = (
+    *UPSAMPLER,
+    CONDITIONER,
+    "generator.c_dim=16",
+    "generator.text={width: 16, depth: 1, heads: 2}",
+    "generator.attention=[1]",
+    "generator.head_dim=8",
+    "discriminator.c_dim=16",
+    "loss.match_weight=1",
+    "loss.shared_fakes=false",
+)

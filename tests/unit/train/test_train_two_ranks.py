@@ -10,7 +10,7 @@ import pytest
 from full_loss import double_precision, full_recipe
 from safetensors.torch import load_file
 from tiny import final_tensors, newest_state, tiny_recipe
-from tiny_gigagan import GUIDED
+from tiny_gigagan import GUIDED, UPSAMPLER
 from torch import Tensor
 from two_ranks import on_two_ranks
 
@@ -33,11 +33,13 @@ ALONE = {  # ten steps each
     "text": full_recipe(*COMMON, TEXT),
     "frozen": full_recipe(*COMMON, FROZEN),
     "gigagan": tiny_recipe(*COMMON, *GUIDED, stages=((16, 5),)),
+    "upsampler": tiny_recipe(*COMMON, *UPSAMPLER, stages=((16, 3),)),
 }
 TOGETHER = {  # name -> what runs in one folder, one after the other
     "plain": [ALONE["plain"]],
     "shared": [ALONE["shared"]],
     "gigagan": [ALONE["gigagan"]],
+    "upsampler": [ALONE["upsampler"]],
     "text": [ALONE["text"]],
     "text, whole and then split": [full_recipe(*COMMON, SHORTER), full_recipe(*COMMON, SPLIT, TEXT)],
     "frozen, split and then whole": [full_recipe(*COMMON, SPLIT, SHORTER), full_recipe(*COMMON, FROZEN)],
