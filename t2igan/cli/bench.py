@@ -145,7 +145,9 @@ def eval_(
         list[str] | None,
         typer.Option(help="folder, overlap, memory or frechet, several times for several; default: all."),
     ] = None,
-    pictures: Annotated[int, typer.Option(min=2, help="PNG files, made anew; drawings are four times as many.")] = 256,
+    pictures: Annotated[
+        int, typer.Option(min=2, help="PNG files, made anew; drawings are four times as many.")
+    ] = 256,
     side: Annotated[int, typer.Option(min=16, help="Of the files, in pixels.")] = 256,
     workers: Annotated[int, typer.Option(min=0, help="Processes of clean-fid's loader; 0 = none.")] = 0,
     rounds: Annotated[
