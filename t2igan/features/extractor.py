@@ -8,11 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from t2igan.features.pieces import in_pieces
 from t2igan.features.resize import resize_bicubic
-
-PIECE = 4 * 3 * 299**2
-"""Numbers that a network on a CPU takes in at once (4 images of Inception). The C library gives larger tensors back to the
-kernel, which maps and clears them anew each time: half of the time of small networks."""
 
 
 class Extractor:
@@ -39,7 +36,7 @@ class Extractor:
         self._net = net.eval().requires_grad_(False)
         self._prepare = prepare
         self._device = torch.device("cpu")
-        self._prepared_size: dict[torch.Size, int] = {}  # shape of an image -> numbers it becomes
+        self._sizes: dict[torch.Size, int] = {}  # shape of an image -> numbers it becomes
         self.name, self.protocol, self.dim = name, protocol, dim
 
     def to(self, device: str | torch.device) -> None:
@@ -50,20 +47,19 @@ class Extractor:
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
         """[N, 3, H, W] uint8 on any device -> [N, dim] float32 on the network's."""
-        pieces = images.split(self._piece(images))
-        return torch.cat([self._net(self._ready(piece)).float() for piece in pieces])
-
-    def _ready(self, images: Tensor) -> Tensor:
-        return self._prepare(images.to(self._device)).to(self._device)
-
-    def _piece(self, images: Tensor) -> int:
-        """How many images go through the network at once."""
-        shape = images.shape[1:]
         if self._device.type != "cpu" or len(images) <= 1:
-            return max(1, len(images))
-        if shape not in self._prepared_size:
-            self._prepared_size[shape] = self._prepare(images[:1]).numel()
-        return max(1, PIECE // self._prepared_size[shape])
+            return self._features(images)
+        return in_pieces(self._features, images.to(self._device), self._prepared_size(images))
+
+    def _features(self, images: Tensor) -> Tensor:
+        return self._net(self._prepare(images.to(self._device)).to(self._device)).float()
+
+    def _prepared_size(self, images: Tensor) -> int:
+        """Numbers that an image becomes."""
+        shape = images.shape[1:]
+        if shape not in self._sizes:
+            self._sizes[shape] = self._prepare(images[:1].to(self._device)).numel()
+        return self._sizes[shape]
 
 
 def bicubic(size: int, mean: Sequence[float], std: Sequence[float]) -> Callable[[Tensor], Tensor]:

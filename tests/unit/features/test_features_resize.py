@@ -8,7 +8,8 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from t2igan.features.extractor import PIECE, Extractor, bicubic
+from t2igan.features.extractor import Extractor, bicubic
+from t2igan.features.pieces import PIECE
 from t2igan.features.resize import resize_bicubic
 
 BICUBIC = Image.Resampling.BICUBIC
@@ -47,19 +48,44 @@ def test_the_preparation_leaves_the_caller_s_pictures_as_they_are():
         assert torch.equal(images, before)
 
 
-def test_a_network_on_the_cpu_sees_few_images_at_a_time_and_every_image_once():
+@pytest.mark.parametrize(
+    ("threads", "pieces"), [(1, [4, 4, 1]), (2, [4, 4, 1]), (4, [3, 3, 3]), (64, [1] * 9)]
+)
+def test_a_network_on_the_cpu_sees_few_images_at_a_time_and_every_image_once(threads: int, pieces: list[int]):
     seen: list[int] = []
 
     class Means(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
             seen.append(len(x))
+            assert not torch.is_grad_enabled()
             return x.mean(dim=(2, 3))
 
-    size = 299
+    size, before = 299, torch.get_num_threads()
     extractor = Extractor(Means(), bicubic(size, (0, 0, 0), (1, 1, 1)), name="", protocol="", dim=3)
     images = noise(9, 3, 20, 20)
-    found = extractor(images)
-    assert seen == [4, 4, 1]
+    torch.set_num_threads(threads)
+    try:
+        found = extractor(images)
+        assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert sorted(seen) == sorted(pieces)
     assert max(seen) * 3 * size**2 <= PIECE
     assert torch.equal(found, torch.cat([extractor(image[None]) for image in images]))
     assert extractor(images[:0]).shape == (0, 3)
+
+
+def test_an_error_of_the_network_is_the_caller_s_and_the_threads_stay_as_they_were():
+    class Broken(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            raise ZeroDivisionError
+
+    before = torch.get_num_threads()
+    extractor = Extractor(Broken(), bicubic(16, (0, 0, 0), (1, 1, 1)), name="", protocol="", dim=3)
+    torch.set_num_threads(2)
+    try:
+        with pytest.raises(ZeroDivisionError):
+            extractor(noise(9, 3, 20, 20))
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
