@@ -107,7 +107,7 @@ def test_the_resize_of_2015_is_left_to_the_archive_as_clean_fid_does(size: int, 
             torch.from_numpy(rows).permute(0, 3, 1, 2).float()
         )
     extractor = build_extractor(config)
-    assert torch.equal(extractor(pictures(size)), expected)
+    torch.testing.assert_close(extractor(pictures(size)), expected, rtol=0, atol=1e-6)  # pieces round otherwise
     assert extractor.protocol == "bilinear without antialias 299 px"
 
 
@@ -142,7 +142,7 @@ def test_the_preparation_is_pillow_s_bicubic_without_rounding():
     for size in (8, 100, 600):
         (picture,) = pictures(size, 1)
         expected = torch.from_numpy(resize(picture.permute(1, 2, 0).numpy())).permute(2, 0, 1)
-        torch.testing.assert_close(prepare(picture[None])[0], expected, rtol=0, atol=0.01)
+        torch.testing.assert_close(prepare(picture[None])[0], expected, rtol=0, atol=3e-4)
 
 
 def test_the_archive_is_found_in_the_weights_folder_and_named_by_its_checksum(
