@@ -14,6 +14,7 @@ from t2igan.models.gigagan.config import TextLayersConfig
 from t2igan.models.gigagan.upsampler.config import GigaGANUpsamplerConfig
 from t2igan.models.gigagan.upsampler.mapping import waves
 from t2igan.models.gigagan.upsampler.network import GigaGANUpsampler, mix
+from t2igan.recipe.load import load_recipe
 
 SMALL = GigaGANUpsamplerConfig(
     z_dim=8, w_dim=12, c_dim=0, resolution=64, scale=4, widths=(16, 16, 16, 12, 8), blocks=(1,), attention=()
@@ -105,6 +106,19 @@ def test_the_default_is_within_a_quarter_of_a_percent_of_the_papers_359_1_millio
     assert count == pytest.approx(358.4, abs=0.05)
     assert math.isclose(count, 359.1, rel_tol=0.0025)
     assert (G.scale, G.multiple, G.img_resolution, len(G.downs), len(G.ups)) == (8, 8, 64, 3, 7)
+
+
+def test_the_recipe_shapes_x4_sees_fourteen_pixels_around_a_pixel():
+    torch.manual_seed(0)
+    G = build_upsampler(load_recipe("shapes_x4").generator)  # type: ignore[union-attr]
+    with torch.no_grad():
+        for parameter in G.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.1)
+    low = torch.randn(1, 3, 48, 48, requires_grad=True)
+    G(low, torch.zeros(1, G.z_dim))[0, :, 94:98, 94:98].square().sum().backward()
+    assert low.grad is not None
+    seen = low.grad.abs().sum(dim=(0, 1)).nonzero()
+    assert [*seen.amin(dim=0), *seen.amax(dim=0)] == [10, 10, 37, 37]  # 23 and 24 lie in the middle
 
 
 @pytest.mark.parametrize(
