@@ -161,6 +161,8 @@ def _of_recipe(name: str, others: tuple[object, ...]) -> ConditionerConfig:
         raise UsageError(
             f"--recipe {name}: trains an encoder and has no conditioner. Give a recipe of a generator."
         )
+    if found.conditioner.kind == "none":
+        raise UsageError(f"--recipe {name}: its networks read no text, so there is nothing to embed.")
     return found.conditioner
 
 
