@@ -77,7 +77,7 @@ def test_recipe_check_says_every_mistake_of_every_file(t2igan: Run, tmp_path: Pa
     assert (done.returncode, done.stdout) == (2, "smoke: ok\n")
     first, second = done.stderr.splitlines()
     assert first.endswith(
-        "conditioner.kind: 'hashnig' is not one of clip_text, small_clip, hashing; did you mean 'hashing'?"
+        "conditioner.kind: 'hashnig' is not one of clip_text, small_clip, hashing, none; did you mean 'hashing'?"
     )
     assert second.endswith("train: unknown key 'bacth'; did you mean 'batch'?")
 

@@ -107,7 +107,9 @@ def test_the_resize_of_2015_is_left_to_the_archive_as_clean_fid_does(size: int, 
             torch.from_numpy(rows).permute(0, 3, 1, 2).float()
         )
     extractor = build_extractor(config)
-    torch.testing.assert_close(extractor(pictures(size)), expected, rtol=0, atol=1e-6)  # pieces round otherwise
+    torch.testing.assert_close(
+        extractor(pictures(size)), expected, rtol=0, atol=1e-6
+    )  # pieces round otherwise
     assert extractor.protocol == "bilinear without antialias 299 px"
 
 

@@ -27,6 +27,7 @@ class FragileLoss:
     """Mean of the images times the network's weight; not finite in the steps of `bad`."""
 
     num_uniforms = 0
+    contrasts = False
 
     def __init__(self, network: nn.Linear, bad: set[int]) -> None:
         self.network = network
@@ -38,7 +39,7 @@ class FragileLoss:
     def before_step(self, nimg: int) -> None:
         self.step = nimg // BATCH
 
-    def after_step(self, z: Tensor) -> None:
+    def after_step(self, z: Tensor, inputs: StepInputs) -> None:
         """Nothing moves."""
 
     def only(self, inputs: StepInputs) -> Outcome:
