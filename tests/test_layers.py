@@ -15,6 +15,7 @@ ROWS = (
     {"config", "registry", "decode", "encode", "types", "dist", "rng", "files", "lineplot"}
     | {"ahead", "checksum", "tensor_file", "tensor_memory", "weight_places"},
     {"configs"},  # the torch-free config.py of every package, together
+    {"restricted_reader"},  # of pickles: modules of convert that know nothing else of it
     {"ops", "checkpoint", "images", "tiles", "weights", "report", "rasterplot", "runs", "sharding"},
     {"text", "features", "run_curves"},
     {"models"},
@@ -31,6 +32,7 @@ ROWS = (
     {"cli"},
     {"__main__"},
 )
+READER = {"safe_pickle", "pickle_machine", "pickle_globals", "pickled", "mapped_file"}
 ROW_OF = {unit: row for row, units in enumerate(ROWS) for unit in units}
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__init__.py")
 
@@ -38,6 +40,8 @@ MODULES = sorted(path for path in PACKAGE.rglob("*.py") if path != PACKAGE / "__
 def unit_of(module: str) -> str:
     """The row's name that a dotted module belongs to: t2igan.models.stylegan_t.config -> configs."""
     parts = module.split(".")[1:]
+    if parts[0] == "convert" and (parts == ["convert"] or parts[1] in READER):
+        return "restricted_reader"
     return "configs" if len(parts) > 1 and parts[-1] == "config" else parts[0]
 
 

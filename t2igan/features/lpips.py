@@ -1,12 +1,11 @@
 """Perceptual distances: how differently a frozen network sees two images. LPIPS 0.1, or the taps of a small CLIP.
 
-Not a feature extractor of sets of images (extractors.py). A .pth file is a pickle; the guard is the checksum, as none but
-LPIPS's and torchvision's own files are opened, and nothing but tensors is admitted inside.
+Not a feature extractor of sets of images (extractors.py). A .pth file is a pickle: none but LPIPS's and torchvision's own,
+known by their checksums, are opened, by the restricted reader, which runs nothing.
 """
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +16,9 @@ import torch
 from safetensors.torch import load as load_safetensors
 from torch import Tensor, nn
 
-from t2igan.errors import WeightsError
+from t2igan.convert import safe_pickle
+from t2igan.convert.pickled import PickledTensor
+from t2igan.errors import CheckpointError, WeightsError
 from t2igan.features.config import LpipsConfig, PerceptualConfig
 from t2igan.features.conv_tower import tower_taps
 from t2igan.features.weight_file import read_verified
@@ -154,9 +155,8 @@ def build_perceptual(config: PerceptualConfig) -> PerceptualDistance:
 
 def places(config: LpipsConfig) -> list[Path]:
     """Where LPIPS's two files are looked for."""
-    folder = Path(os.environ.get("T2IGAN_WEIGHTS", ""))
     named = {"backbone": config.backbone, "linear": config.linear}
-    return [Path(file or folder / FILES[kind, config.net].name) for kind, file in named.items()]
+    return [_place(file, FILES[kind, config.net]) for kind, file in named.items()]
 
 
 def _lpips(config: LpipsConfig) -> PerceptualDistance:
@@ -179,22 +179,28 @@ def _lpips(config: LpipsConfig) -> PerceptualDistance:
 
 
 def _tensors(kind: str, net: str, file: str | None) -> dict[str, Tensor]:
-    data = _read(kind, net, file)
-    if file is not None and file.endswith(".safetensors"):
-        return load_safetensors(data)
-    return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-
-
-def _read(kind: str, net: str, file: str | None) -> bytes:
     if file is not None and file.endswith(".safetensors"):
         try:
-            return Path(file).read_bytes()
+            return load_safetensors(Path(file).read_bytes())
         except OSError as error:
             raise WeightsError(
                 f"LPIPS: {file} cannot be read ({error.strerror}). Correct the path."
             ) from error
     known = FILES[kind, net]
-    return read_verified(known.name, file=file, sha256=known.sha256, url=known.url)
+    read_verified(known.name, file=file, sha256=known.sha256, url=known.url)
+    return _state_dict(_place(file, known))
+
+
+def _place(file: str | None, known: WeightFile) -> Path:
+    return Path(file or Path(os.environ.get("T2IGAN_WEIGHTS", "")) / known.name)
+
+
+def _state_dict(path: Path) -> dict[str, Tensor]:
+    try:
+        found = safe_pickle.load(path)
+    except CheckpointError as error:
+        raise WeightsError(f"LPIPS: {error}") from error
+    return {str(name): value.read() for name, value in found.items() if isinstance(value, PickledTensor)}
 
 
 def _told(config: LpipsConfig) -> str:
