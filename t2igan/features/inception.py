@@ -1,7 +1,7 @@
 """Inception-v3 features of FID: the TensorFlow network of 2015 as TorchScript, with one of three resizes. Not the distance.
 
-clean-fid resizes with Pillow, antialiased bicubic without rounding. Torch's is the same within 0.004 grey levels of 255,
-and runs where the network runs. `legacy_tensorflow` leaves the resize to the archive, as clean-fid's mode of that name does.
+clean-fid resizes with Pillow, antialiased bicubic without rounding. On a CPU `features/resize.py` does the same, elsewhere
+torch's resize runs where the network runs, within 0.004 grey levels of 255. `legacy_tensorflow` leaves the resize to the archive, as clean-fid's mode of that name does.
 
 A TorchScript archive holds code of its own, which runs in TorchScript's interpreter when the network is called. The guard
 is the checksum: no archive is opened whose SHA-256 is not the known one, or one that the recipe names.

@@ -27,13 +27,12 @@ def frechet_distance(a: FeatureStats, b: FeatureStats, *, ddof: int = 1) -> floa
     """
     a.check_same_source(b)
     cov_a, cov_b = a.cov(ddof=ddof), b.cov(ddof=ddof)
-    factor = _factor(cov_a, a.count - 1)
     if min(a.count, b.count) <= a.dim:
-        root_trace = torch.linalg.svdvals(factor.T @ _factor(cov_b, b.count - 1)).sum()
+        root_trace = torch.linalg.svdvals(_factor(cov_a, a.count - 1).T @ _factor(cov_b, b.count - 1)).sum()
     else:
-        # F1^T S2 F1 has the eigenvalues of S1 S2; one eigenproblem less than the line above (24 s each at 2048).
-        eigenvalues = torch.linalg.eigvalsh(factor.T @ cov_b @ factor)
-        root_trace = eigenvalues.clamp(min=0).sqrt().sum()
+        # F1^T S2 F1 has the eigenvalues of S1 S2, and needs no vectors: an eighth of the time of the line above at 2048.
+        factor = _triangle(cov_a)
+        root_trace = torch.linalg.eigvalsh(factor.T @ cov_b @ factor).clamp(min=0).sqrt().sum()
     distance = (a.mean - b.mean).square().sum() + cov_a.trace() + cov_b.trace() - 2 * root_trace
     return float(distance)
 
@@ -43,6 +42,12 @@ def _factor(cov: Tensor, rank: int) -> Tensor:
     values, vectors = torch.linalg.eigh(cov)
     kept = values[-rank:].clamp(min=0)
     return vectors[:, -rank:] * kept.sqrt()
+
+
+def _triangle(cov: Tensor) -> Tensor:
+    """F [d, d] with F F^T = cov, of full rank: Cholesky's, unless a feature hardly varies or repeats another."""
+    triangle, failed = torch.linalg.cholesky_ex(cov)
+    return _factor(cov, cov.shape[0]) if failed else triangle
 
 
 def frechet_distance_of_features(x: Tensor, y: Tensor, *, ddof: int = 1) -> float:

@@ -77,6 +77,14 @@ def test_a_dead_feature_costs_nothing():
     )
 
 
+@pytest.mark.parametrize("scale", [1.0, 1e-6, 1e6])
+def test_a_feature_told_twice_counts_twice(scale: float):
+    x, y = (torch.cat([rows, scale * rows[:, :2]], dim=1) for rows in (normal(60, 6, 1), normal(70, 6, 2)))
+    assert frechet_distance(stats_of(x), stats_of(y)) == pytest.approx(
+        frechet_distance_of_features(x, y), rel=1e-6
+    )
+
+
 def test_statistics_of_two_extractors_have_no_distance():
     other = FeatureStats("another", 4)
     with pytest.raises(T2IGanError, match="another"):

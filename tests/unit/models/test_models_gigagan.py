@@ -11,6 +11,7 @@ from t2igan.models import build_discriminator, build_generator
 from t2igan.models.gigagan.config import GigaGANConfig, GigaGANDiscriminatorConfig, TextLayersConfig
 from t2igan.models.gigagan.discriminator import Discriminator, pyramid_of
 from t2igan.models.gigagan.generator import Generator
+from t2igan.recipe.load import load_recipe
 from t2igan.types import Condition
 
 TEXT = TextLayersConfig(width=16, depth=1, heads=2)
@@ -74,6 +75,26 @@ def test_the_default_discriminator_is_within_one_percent_of_the_papers_381_4_mil
     with torch.device("meta"):
         D = Discriminator(GigaGANDiscriminatorConfig())
     assert millions(D) == pytest.approx(381.4, rel=0.01)
+
+
+# Rungs of the paper's Table 1 as changes to gigagan_small, and its counts in millions: tuned, attention, adaptive, deeper.
+RUNGS = (
+    (
+        {"blocks": (1,), "kernels": (1,), "attention": {}, "text": {"width": 512, "depth": 0, "heads": 8}},
+        26.2,
+    ),
+    ({"blocks": (1,), "kernels": (1,)}, 59.0),
+    ({"blocks": (1,)}, 80.2),
+    ({}, 161.9),
+)
+
+
+@pytest.mark.parametrize(("change", "published"), RUNGS)
+def test_gigagan_small_and_the_rungs_below_it_have_the_sizes_of_table_1(change: dict, published: float):
+    config = load_recipe("gigagan_small").generator.model_dump() | change  # type: ignore[union-attr]
+    with torch.device("meta"):
+        G = Generator(GigaGANConfig.model_validate(config))
+    assert millions(G) == pytest.approx(published, rel=0.0125)
 
 
 def test_the_pyramid_holds_an_image_of_every_resolution_and_its_first_is_the_image():
