@@ -20,8 +20,8 @@ TIMM_FILES = ("model.safetensors", "pytorch_model.bin")  # names inside a hub re
 OPEN_CLIP_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 
 
-def timm_vit(name: str, *, pretrained: bool = True, file: str | None = None) -> nn.Module:
-    """A timm vision transformer without classifier, in evaluation mode.
+def timm_model(name: str, *, pretrained: bool = True, file: str | None = None) -> nn.Module:
+    """A timm model without its classifier, in evaluation mode.
 
     Args:
         name: timm's model name, with the tag of its weights after a dot.
@@ -41,7 +41,7 @@ def timm_vit(name: str, *, pretrained: bool = True, file: str | None = None) -> 
 
 
 def timm_file(name: str, file: str | None = None) -> Path | None:
-    """Where a timm model's weights lie; None = not here, but they may be downloaded. Arguments as for `timm_vit`.
+    """Where a timm model's weights lie; None = not here, but they may be downloaded. Arguments as for `timm_model`.
 
     Raises:
         WeightsError: if the model is unknown or its weights are nowhere.

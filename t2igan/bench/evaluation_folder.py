@@ -1,7 +1,6 @@
-"""Speed of a folder's features: ours and clean-fid's, the same pictures through the same small network, in one run.
+"""Speed of a folder's features: ours and clean-fid's, the same pictures through the same network, in one run.
 
-Both give every picture to the network at 299 px by clean-fid's resize. Not the speed of Inception, beside which reading
-and resizing hardly show on a CPU.
+Both give every picture to the network at 299 px by clean-fid's resize.
 """
 
 from __future__ import annotations
@@ -15,55 +14,27 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from t2igan import weights
+from t2igan.bench.evaluation_networks import BATCH, NetProbe, Network, build_network
 from t2igan.bench.machine import describe
 from t2igan.bench.photographs import photograph
 from t2igan.evaluation.collect import collect
 from t2igan.evaluation.probes import Probe
 from t2igan.evaluation.sources import open_source
-from t2igan.features.config import RandomConvConfig
-from t2igan.features.extractor import Extractor, bicubic
-from t2igan.features.random_conv import RandomConvTaps
 
-SIZE, BATCH, DISTINCT = 299, 32, 16
-CHANNELS = (8, 16, 32)
+DISTINCT = 16
 OURS, CLEAN_FID = "ours", "clean-fid"
 
 
-class Net(nn.Module):
-    """Mean of every channel of the last map: [N, 3, 299, 299] in [0, 1] -> [N, 32]."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.taps = RandomConvTaps(RandomConvConfig(image_size=SIZE, channels=CHANNELS))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """See the class."""
-        return self.taps(x)[-1].mean(dim=(2, 3))
-
-
-class NetProbe:
-    """The network as an evaluation calls it: [N, 3, H, W] uint8 -> [N, 32], by way of 299 px."""
-
-    name, protocol, needs_captions = "bench", f"clean-fid {SIZE} px", False
-
-    def __init__(self, net: nn.Module) -> None:
-        prepare = bicubic(SIZE, (0, 0, 0), (1, 1, 1))
-        self._extractor = Extractor(net, prepare, name=self.name, protocol=self.protocol, dim=CHANNELS[-1])
-
-    def to(self, device: str | torch.device) -> None:
-        """Move the network."""
-        self._extractor.to(device)
-
-    def __call__(self, images: Tensor, captions: object) -> dict[str, Tensor]:
-        """See the class; rows come to the CPU."""
-        return {"features": self._extractor(images).cpu()}
-
-
 def bench_folder(
-    *, pictures: int = 256, side: int = 256, workers: int = 0, rounds: int = 3
+    *,
+    pictures: int = 256,
+    side: int = 256,
+    workers: int = 0,
+    network: Network = "small",
+    rounds: int = 3,
 ) -> dict[str, Any]:
     """Measure pictures a second of both, by the clock and by CPU time; they take turns, and the best round of each counts.
 
@@ -71,13 +42,14 @@ def bench_folder(
         pictures: PNG files of photograph-like noise, made anew.
         side: of each, in pixels.
         workers: processes of clean-fid's loader; 0 = it reads in this one, as ours does.
+        network: which one sees them.
         rounds: turns.
 
     Returns:
         {"images_per_s": {"ours", "clean-fid"}, "cpu_ms": of an image, for each, child processes included, "ratio": of the
         rates, "cpu_ratio", "difference": largest of a feature, and the machine's description}.
     """
-    net = Net().eval()
+    net = build_network(network)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name) / "pictures"
         write_pictures(folder, pictures, side)
@@ -99,6 +71,7 @@ def bench_folder(
         "pictures": pictures,
         "side": side,
         "workers": workers,
+        "network": network,
         "images_per_s": rates,
         "cpu_ms": {road: 1000 * seconds / pictures for road, seconds in cpu.items()},
         "cpu_ratio": cpu[CLEAN_FID] / cpu[OURS],

@@ -1,4 +1,4 @@
-"""Drawing and features at the same time, against each of them alone: the embedded model and a small network, in one run."""
+"""Drawing and features at the same time, against each of them alone: the embedded model and a network, in one run."""
 
 from __future__ import annotations
 
@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from t2igan.ahead import cores
-from t2igan.bench.evaluation_folder import BATCH, Net, NetProbe
+from t2igan.bench.evaluation_networks import BATCH, NetProbe, Network, build_network
 from t2igan.bench.machine import describe, now
 from t2igan.data.config import ShapesConfig
 from t2igan.data.shapes import ShapesStream
@@ -23,7 +24,9 @@ from t2igan.sampling import choose_device
 DRAWING, FEATURES, BOTH = "drawing alone", "features alone", "overlapped"
 
 
-def bench_overlap(*, pictures: int = 1024, device: str = "auto", rounds: int = 3) -> dict[str, Any]:
+def bench_overlap(
+    *, pictures: int = 1024, device: str = "auto", network: Network = "small", rounds: int = 3
+) -> dict[str, Any]:
     """Measure pictures a second of all three; they take turns, and the best round of each counts.
 
     On a CPU each of the two gets one thread, alone as well as together: two networks that share cores are not overlapped.
@@ -31,6 +34,7 @@ def bench_overlap(*, pictures: int = 1024, device: str = "auto", rounds: int = 3
     Args:
         pictures: drawings.
         device: cpu, cuda, mps or auto.
+        network: which one sees them; `small` takes about as long as drawing, the hardest case.
         rounds: turns.
 
     Returns:
@@ -45,19 +49,22 @@ def bench_overlap(*, pictures: int = 1024, device: str = "auto", rounds: int = 3
         _threads(1 if place.type == "cpu" else torch.get_num_threads()),
         tempfile.TemporaryDirectory() as name,
     ):
-        rates = _rates(pictures, place, rounds, Path(name))
+        rates = _rates(pictures, place, build_network(network), rounds, Path(name))
         return describe(place) | {
             "pictures": pictures,
             "cores": cores(),
+            "network": network,
             "images_per_s": rates,
             "ratio": rates[BOTH] / min(rates[DRAWING], rates[FEATURES]),
         }
 
 
-def _rates(pictures: int, device: torch.device, rounds: int, folder: Path) -> dict[str, float]:
+def _rates(
+    pictures: int, device: torch.device, net: nn.Module, rounds: int, folder: Path
+) -> dict[str, float]:
     stream = ShapesStream(ShapesConfig(), resolution=32, seed=0)
     captions = [stream.sample(number).caption for number in range(pictures)]
-    model, probe = TextToImage.from_checkpoint(device=device), NetProbe(Net().eval())
+    model, probe = TextToImage.from_checkpoint(device=device), NetProbe(net)
     source = DrawnSource(model, captions, name="embedded", batch=BATCH)
     images = torch.stack([drawn.image for drawn in source.read(0, pictures)])
 

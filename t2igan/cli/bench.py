@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -150,6 +150,12 @@ def eval_(
     ] = 256,
     side: Annotated[int, typer.Option(min=16, help="Of the files, in pixels.")] = 256,
     workers: Annotated[int, typer.Option(min=0, help="Processes of clean-fid's loader; 0 = none.")] = 0,
+    network: Annotated[
+        Literal["small", "inception"],
+        typer.Option(
+            help="What the pictures go through: small shows what is around it, inception is FID's size."
+        ),
+    ] = "small",
     rounds: Annotated[
         int, typer.Option(min=1, help="Turns; the best of each counts. More where other jobs run.")
     ] = 3,
@@ -169,7 +175,7 @@ def eval_(
         raise UsageError(f"--part {min(unknown)}: known are {', '.join(PARTS)}.")
     parts = [name for name in PARTS if name in (part or PARTS)]
     found = bench_evaluation(
-        parts, pictures=pictures, side=side, workers=workers, device=device, rounds=rounds
+        parts, pictures=pictures, side=side, workers=workers, network=network, device=device, rounds=rounds
     )
     if as_json:
         print(json.dumps(found))

@@ -22,7 +22,7 @@ def show_eval(found: dict[str, Any]) -> None:
 
 def _folder(found: dict[str, Any]) -> None:
     facts = [
-        f"{found['pictures']} PNGs of {found['side']} px through one small network at 299 px on the CPU, {found['threads']} "
+        f"{found['pictures']} PNGs of {found['side']} px through one network ({found['network']}) at 299 px on the CPU, {found['threads']} "
         f"threads; clean-fid's loader with {found['workers']} processes",
         f"ours is {found['ratio']:.2f} times as fast, {found['cpu_ratio']:.2f} times by CPU time; the features differ by {found['difference']:.1e} at most",
     ]
@@ -35,7 +35,7 @@ def _overlap(found: dict[str, Any]) -> None:
         f", one thread for each of the two on {found['cores']} cores" if found["device"] == "cpu" else ""
     )
     facts = [
-        f"{found['pictures']} drawings of the embedded model through the same network on {found['device']}{threads}",
+        f"{found['pictures']} drawings of the embedded model through a network ({found['network']}) on {found['device']}{threads}",
         f"overlapped at {found['ratio']:.0%} of the slower of the two alone",
     ]
     print_table(facts, ["work", "images/s", "ms an image"], _rates(found))

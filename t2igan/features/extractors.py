@@ -29,7 +29,7 @@ def dino_features(config: DinoFeaturesConfig) -> Extractor:
     Raises:
         WeightsError: if the model is unknown or its weights are not on this machine.
     """
-    vit = weights.timm_vit(config.model, pretrained=config.pretrained, file=config.weights)
+    vit = weights.timm_model(config.model, pretrained=config.pretrained, file=config.weights)
     if is_dinov2(config.model):
         return dinov2_extractor(vit, config.model)
     told = getattr(vit, "pretrained_cfg", None) or {}

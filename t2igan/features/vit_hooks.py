@@ -34,7 +34,7 @@ class ViTTaps(nn.Module):
     def __init__(self, config: DinoConfig, vit: nn.Module | None = None) -> None:
         super().__init__()
         if vit is None:
-            vit = weights.timm_vit(config.model, pretrained=config.pretrained, file=config.weights)
+            vit = weights.timm_model(config.model, pretrained=config.pretrained, file=config.weights)
         self.vit: Any = vit.eval().requires_grad_(False)
         self.image_size = config.image_size
         self.taps = config.taps

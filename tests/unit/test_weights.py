@@ -40,7 +40,7 @@ def save(model: torch.nn.Module, path: Path) -> None:
 def test_missing_timm_weights_name_the_model_the_places_and_the_fix(monkeypatch, tmp_path):
     monkeypatch.setenv("T2IGAN_WEIGHTS", str(tmp_path))
     with pytest.raises(WeightsError) as error:
-        weights.timm_vit("vit_small_patch16_224.dino")
+        weights.timm_model("vit_small_patch16_224.dino")
     for part in ("vit_small_patch16_224.dino", str(tmp_path), "Hugging Face cache", "T2IGAN_ALLOW_NETWORK"):
         assert part in str(error.value)
 
@@ -57,7 +57,7 @@ def test_timm_weights_are_found_in_the_weights_folder_by_name(monkeypatch, tmp_p
     model = timm.create_model(TIMM_TINY, pretrained=False, num_classes=0)
     save(model, tmp_path / f"{TIMM_TINY}.safetensors")
     monkeypatch.setenv("T2IGAN_WEIGHTS", str(tmp_path))
-    found = weights.timm_vit(TIMM_TINY)
+    found = weights.timm_model(TIMM_TINY)
     torch.testing.assert_close(found.state_dict(), model.state_dict())
     assert not found.training
 
@@ -68,7 +68,7 @@ def test_an_explicit_timm_file_wins(tmp_path):
     torch.manual_seed(0)
     model = timm.create_model(TIMM_TINY, pretrained=False, num_classes=0)
     save(model, tmp_path / "own.safetensors")
-    found = weights.timm_vit(TIMM_TINY, file=str(tmp_path / "own.safetensors"))
+    found = weights.timm_model(TIMM_TINY, file=str(tmp_path / "own.safetensors"))
     torch.testing.assert_close(found.state_dict(), model.state_dict())
 
 
@@ -82,10 +82,10 @@ def test_timm_weights_are_found_in_the_hub_cache(tmp_path):
     (folder / "refs").mkdir()
     (folder / "refs" / "main").write_text("abc")
     save(model, folder / "snapshots" / "abc" / "model.safetensors")
-    torch.testing.assert_close(weights.timm_vit(TIMM_TINY).state_dict(), model.state_dict())
+    torch.testing.assert_close(weights.timm_model(TIMM_TINY).state_dict(), model.state_dict())
 
 
-@pytest.mark.parametrize("call", [weights.timm_vit, weights.open_clip_model, weights.open_clip_tokenizer])
+@pytest.mark.parametrize("call", [weights.timm_model, weights.open_clip_model, weights.open_clip_tokenizer])
 def test_an_unknown_model_is_named(call):
     with pytest.raises(WeightsError, match="no-such-model"):
         call("no-such-model")
@@ -98,14 +98,14 @@ def test_an_unknown_tag_lists_the_known_ones():
 
 def test_a_weights_file_that_does_not_exist_is_named(tmp_path):
     with pytest.raises(WeightsError, match=r"gone\.safetensors does not exist"):
-        weights.timm_vit(TIMM_TINY, file=str(tmp_path / "gone.safetensors"))
+        weights.timm_model(TIMM_TINY, file=str(tmp_path / "gone.safetensors"))
 
 
 def test_a_damaged_weights_file_is_one_line(tmp_path):
     path = tmp_path / "bad.safetensors"
     path.write_bytes(b"not tensors")
     with pytest.raises(WeightsError, match=r"bad\.safetensors"):
-        weights.timm_vit(TIMM_TINY, file=str(path))
+        weights.timm_model(TIMM_TINY, file=str(path))
 
 
 def test_open_clip_models_load_from_a_config_and_a_local_file(clip_config, tmp_path):
