@@ -132,6 +132,7 @@ class Upsampler(Protocol):
         scale: factor on both sides.
         img_resolution: side of the images that it was trained to read, in pixels: the natural size of a tile.
         multiple: sides of its input are multiples of this.
+        has_attention: whether a pixel sees its whole tile, so that tiles of another side than it was trained on are new to it.
     """
 
     z_dim: int
@@ -139,6 +140,7 @@ class Upsampler(Protocol):
     scale: int
     img_resolution: int
     multiple: int
+    has_attention: bool
 
     def __call__(
         self, low: Tensor, z: Tensor, c: Condition | None = None, *, noise: Tensor | None = None

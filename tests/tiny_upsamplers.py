@@ -30,9 +30,11 @@ class Nearest(nn.Module):
         z_gain: float = 0.0,
         noise_gain: float = 0.0,
         c_dim: int = 0,
+        has_attention: bool = False,
     ) -> None:
         super().__init__()
         self.scale, self.multiple, self.c_dim = scale, multiple, c_dim
+        self.has_attention = has_attention
         self.z_gain, self.noise_gain = z_gain, noise_gain
         self.sizes: list[tuple[int, ...]] = []
         self.latents: list[int] = []

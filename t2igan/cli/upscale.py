@@ -37,7 +37,7 @@ def command(
     tile: Annotated[
         str,
         typer.Option(
-            help="Side of the tiles in pixels of the input; auto = 4 times the model's own, halved where memory does not suffice."
+            help="Side of the tiles in pixels of the input; auto = the model's own with attention, 4 times that without, halved where memory does not suffice."
         ),
     ] = "auto",
     overlap: Annotated[

@@ -28,7 +28,8 @@ class Tiling:
     """How images are cut. Not part of it: seeds and noise.
 
     Attributes:
-        tile: side in pixels of the small image; `auto` = 4 times the network's own, less where memory does not suffice.
+        tile: side in pixels of the small image; `auto` = the network's own with attention, 4 times that without, and less where
+            memory does not suffice.
         overlap: of neighbours in pixels of the small image; None = a quarter of the network's own side.
         batch: tiles a forward pass, which does not change the picture; None = as many as fill the area of a large tile.
         blend: `feather`, or a scheme of AuraSR's (`paste`, `checkboard`, `constant`), whose `auto` is the network's side.
@@ -64,7 +65,7 @@ class Tiling:
         natural = natural_tile(G)
         tile = natural if self.tile == "auto" else self.tile
         if self.tile == "auto" and self.blend == "feather":
-            while tile < min(max(size), LARGEST * natural):
+            while tile < min(max(size), natural if G.has_attention else LARGEST * natural):
                 tile *= 2
         batch = self.batch or max(1, AREA * natural**2 // tile**2)
         yield tile, batch

@@ -140,6 +140,12 @@ def test_only_a_failed_allocation_is_one():
     assert not is_out_of_memory(caught.value)
 
 
+def test_a_network_with_attention_sees_tiles_of_the_side_that_it_was_trained_on():
+    G = Nearest(has_attention=True)
+    assert list(Tiling().attempts(G, (300, 20))) == [(8, 16), (8, 8), (8, 4), (8, 2), (8, 1)]
+    assert next(Tiling(tile=16).attempts(G, (300, 20))) == (16, 4)
+
+
 def test_the_largest_tile_is_four_times_the_networks_own_and_the_batch_fills_its_area():
     attempts = list(Tiling().attempts(Nearest(), (300, 20)))
     assert attempts == [(32, 1), (16, 1), (8, 1)]

@@ -55,6 +55,7 @@ class AuraSR(nn.Module):
         self.scale = config.scale
         self.img_resolution = config.resolution
         self.multiple = config.multiple
+        self.has_attention = any((*config.down_attention, config.mid_attention, *config.up_attention))
         bottom = config.up_widths[0]
         self.mapping = Mapping(config)
         self.first = Conv(3, config.down_widths[0], 7)

@@ -32,6 +32,7 @@ class GigaGANUpsampler(nn.Module):
         self.config = config
         self.z_dim, self.c_dim, self.scale = config.z_dim, config.c_dim, config.scale
         self.img_resolution, self.multiple = config.resolution // config.scale, config.multiple
+        self.has_attention = any(config.attention)
         sizes, at_input = config.sizes, config.halvings
         self.text = TextLayers(config.text, config.c_dim) if config.reads_tokens else None
         self.mapping = UpsamplerMapping(config)
