@@ -16,6 +16,23 @@ from t2igan.text.config import HashingConfig
 from t2igan.types import Condition
 from t2igan.upscaler.model import Upscaler
 
+TINY_AURA_SR = AuraSRConfig(
+    resolution=8,
+    dim=4,
+    up_mults=(1, 2, 4),
+    down_mults=(4,),
+    num_blocks=1,
+    num_kernels=2,
+    up_attention=(1, 0, 0),
+    down_attention=(0,),
+    mid_attention=1,
+    num_heads=2,
+    head_dim=4,
+    z_dim=8,
+    w_dim=8,
+    mapping_layers=1,
+)
+
 
 class Nearest(nn.Module):
     """Repeats pixels, and shows what it was given: z as a colour cast, text as another, noise as noise."""
@@ -114,24 +131,8 @@ def picture(height: int, width: int, *, seed: int = 0) -> Tensor:
 
 def tiny_aura_sr(path: Path, *, seed: int = 0) -> Path:
     """A checkpoint of a random AuraSR of 8 px; its pictures are nonsense, but depend on everything that they should."""
-    config = AuraSRConfig(
-        resolution=8,
-        dim=4,
-        up_mults=(1, 2, 4),
-        down_mults=(4,),
-        num_blocks=1,
-        num_kernels=2,
-        up_attention=(1, 0, 0),
-        down_attention=(0,),
-        mid_attention=1,
-        num_heads=2,
-        head_dim=4,
-        z_dim=8,
-        w_dim=8,
-        mapping_layers=1,
-    )
     torch.manual_seed(seed)
-    G = build_upsampler(config)
-    header = Header("upsampler", config=config.model_dump(mode="json"))
+    G = build_upsampler(TINY_AURA_SR)
+    header = Header("upsampler", config=TINY_AURA_SR.model_dump(mode="json"))
     save(path, with_prefix("G_ema", G.state_dict()), header)
     return path

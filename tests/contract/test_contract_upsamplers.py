@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny_upsamplers import picture, upscaler
+from tiny_upsamplers import TINY_AURA_SR, picture, upscaler
 
 from t2igan.checkpoint import Header, save, with_prefix
 from t2igan.models import UPSAMPLERS, build_upsampler
-from t2igan.models.aura_sr.config import AuraSRConfig
 from t2igan.models.gigagan.config import TextLayersConfig
 from t2igan.models.gigagan.upsampler.config import GigaGANUpsamplerConfig
 from t2igan.types import Condition, Upsampler
@@ -28,22 +27,7 @@ PLAIN = GigaGANUpsamplerConfig(
     noise_eval=0.1,
 )
 TINY = {
-    "aura_sr": AuraSRConfig(
-        resolution=8,
-        dim=4,
-        up_mults=(1, 2, 4),
-        down_mults=(4,),
-        num_blocks=1,
-        num_kernels=2,
-        up_attention=(1, 0, 0),
-        down_attention=(0,),
-        mid_attention=0,
-        num_heads=2,
-        head_dim=4,
-        z_dim=8,
-        w_dim=8,
-        mapping_layers=1,
-    ),
+    "aura_sr": TINY_AURA_SR,
     "gigagan_upsampler": PLAIN,
     "gigagan_upsampler, text and attention": PLAIN.model_copy(
         update={

@@ -49,7 +49,7 @@ def test_a_photo_becomes_four_times_as_large_and_tells_how(here: Path, model: st
     assert printed.err == ""
     story = read_metadata("out/photo_x4.png")
     assert (story["source"], story["scale"], story["seed"], story["prompt"]) == ("photo.jpg", 4, 7, None)
-    assert (story["tile"], story["overlap"], story["blend"], story["noise"]) == (32, 2, "feather", True)
+    assert (story["tile"], story["overlap"], story["blend"], story["noise"]) == (8, 2, "feather", True)
     own = part(read(model, kind="upsampler")[1], "G_ema")
     assert story["model"] == {"name": model, "fingerprint": fingerprint(own)}
     assert (story["source_size"], story["size"]) == ([20, 30], [80, 120])
