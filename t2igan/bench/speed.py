@@ -96,13 +96,14 @@ def _row(model: TextToImage, batch: int, precision: str, repeats: int) -> dict[s
 
 
 def _measure(run: Callable[[], Any], model: TextToImage, precision: str, repeats: int) -> list[float]:
-    with torch.inference_mode(), _autocast(model.device, precision):
+    with torch.inference_mode(), autocast(model.device, precision):
         for _ in range(WARM_UPS):
             run()
         return latencies(run, repeats, model.device)
 
 
-def _autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
+    """The context in which a network computes in one of PRECISIONS."""
     dtype = PRECISIONS[precision]
     return nullcontext() if dtype == torch.float32 else torch.autocast(device.type, dtype)
 

@@ -81,6 +81,53 @@ def sample(
 
 
 @app.command()
+def upscale(
+    model: Annotated[
+        str | None,
+        typer.Option("--model", "-m", help="Checkpoint of an upsampler; default: the embedded one."),
+    ] = None,
+    untrained: Annotated[
+        Literal["aura_sr", "gigagan_upsampler"] | None,
+        typer.Option(help="An architecture at its published size with random weights, in place of a model."),
+    ] = None,
+    side: Annotated[str, typer.Option(help="Of the square pictures, in pixels, as in 64,256.")] = "64,256",
+    tile: Annotated[str, typer.Option(help="Side of the tiles, or auto, as for `t2igan upscale`.")] = "auto",
+    precision: Annotated[str, typer.Option(help="fp32, bf16, fp16, or several, as in fp32,bf16.")] = "fp32",
+    repeats: Annotated[int, typer.Option(min=1, help="Timed runs of each; fewer where 20 s are over.")] = 10,
+    device: Annotated[str, typer.Option(help="cpu, cuda or mps; default: cuda where there is one.")] = "auto",
+    as_json: AsJson = False,
+) -> None:
+    """Measure enlarging, bytes in to bytes out, tiles and seams included.
+
+    Example: t2igan bench upscale --untrained aura_sr --side 64 --precision fp32,bf16
+    """
+    from t2igan.errors import UsageError
+
+    pieces = [piece.strip() for piece in side.split(",")]
+    if not all(piece.isdecimal() for piece in pieces):
+        raise UsageError(f"--side {side!r}: give whole numbers, as in 64,256.")
+    if tile != "auto" and not tile.isdecimal():
+        raise UsageError(f"--tile {tile}: give a whole number of pixels, or auto.")
+    from t2igan.bench.upscale import bench_upscale
+
+    found = bench_upscale(
+        model,
+        untrained=untrained,
+        sides=[int(piece) for piece in pieces],
+        tile="auto" if tile == "auto" else int(tile),
+        precisions=[name.strip() for name in precision.split(",")],
+        repeats=repeats,
+        device=device,
+    )
+    if as_json:
+        print(json.dumps(found))
+    else:
+        from t2igan.cli.bench_tables import show_upscale
+
+        show_upscale(found)
+
+
+@app.command()
 def loader(
     data: Annotated[
         str | None,

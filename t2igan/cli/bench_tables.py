@@ -72,6 +72,30 @@ def show_sample(found: dict[str, Any]) -> None:
         )
 
 
+def show_upscale(found: dict[str, Any]) -> None:
+    """Enlarging."""
+    peaks = ", ".join(f"{peak:,.0f} GFLOP/s in {name}" for name, peak in found["matmul_gflops"].items())
+    facts = [
+        f"model {found['model']}: {found['parameters']:,} parameters, x {found['scale']}, on {found['processor']} "
+        f"({found['device']}), {found['threads']} threads; peak memory {found['peak_memory_gb']:.2f} GB",
+        f"matmul peak: {peaks}",
+    ]
+    rows = [
+        [
+            f"{row['side']}",
+            row["precision"],
+            *(f"{row['latency_ms'][name]:,.1f}" for name in ("p50", "p90")),
+            f"{row['cpu_s']:.3f}",
+            f"{row['megapixels_per_s']:.3f}",
+            f"{row['gflop']:,.2f}",
+            f"{row['share_of_peak']:.1%}",
+        ]
+        for row in found["rows"]
+    ]
+    header = ["px", "type", "p50 ms", "p90 ms", "CPU s", "MP/s out", "GFLOP", "of peak"]
+    print_table(facts, header, rows)
+
+
 def show_loader(found: dict[str, Any]) -> None:
     """Reading training data."""
     facts = [
