@@ -78,7 +78,7 @@ class GigaGANLoss:
         """Real against generated images with their captions, and both with wrong captions as fakes."""
         fakes = list(inputs.kept) or self._fakes(inputs)
         reals = pyramid_of(inputs.real, self.levels)
-        features = self.D.features([torch.cat(pair) for pair in zip(reals, fakes, strict=True)])
+        features = self.D.features([torch.cat(pair) for pair in zip(reals, fakes, strict=True)], kinds=2)
         verdicts = self.D.score(features, inputs.c)
         real, fake = verdicts.of(0), verdicts.of(1)
         loss = self._weigh(real, logistic_real) + self._weigh(fake, logistic_fake)
@@ -101,7 +101,8 @@ class GigaGANLoss:
         scores = {"G/adversarial": mean(loss)}
         if self.config.match_weight_g:
             wrong = self.D.score(features, inputs.c_wrong).of(0)
-            loss = loss + self.config.match_weight_g * self._weigh(wrong, logistic_generator, matching=True)
+            matching = self._weigh(wrong, logistic_generator, matching=True)
+            loss = loss + self.config.match_weight_g * matching * _differ(inputs.c, inputs.c_wrong)
         if self.guide is not None and self.config.clip_weight:
             assert inputs.c.embed is not None
             assert inputs.all_embeds is not None

@@ -168,7 +168,7 @@ def _convolve(x: Tensor, weight: Tensor, up: int, *, groups: int = 1) -> Tensor:
         return F.conv2d(x, weight, padding=weight.shape[-1] // 2, groups=groups)
     turned = weight.unflatten(0, (groups, -1)).transpose(1, 2).flatten(0, 1)
     y = F.conv_transpose2d(x, turned, stride=up, groups=groups)
-    return upfirdn2d(y, resample_filter().to(x.device), padding=(1, 1), gain=4)
+    return upfirdn2d(y, resample_filter(x.device), padding=(1, 1), gain=4)
 
 
 def _maps(values: Tensor, like: Tensor) -> Tensor:

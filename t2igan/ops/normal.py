@@ -12,6 +12,6 @@ HALF_STEP = (
 
 def normal_of(u: Tensor) -> Tensor:
     """Uniform numbers in [0, 1) -> standard normal ones between -5.5 and 5.5, by the inverse distribution function."""
-    return torch.special.ndtri(u.to(torch.float64) + HALF_STEP).to(
-        u.dtype
-    )  # 1 - 2^-24 would become 1 in float32
+    place = "cpu" if u.device.type == "mps" else u.device  # which has no float64
+    wide = u.to(place, torch.float64) + HALF_STEP  # 1 - 2^-24 would become 1 in float32
+    return torch.special.ndtri(wide).to(u.device, u.dtype)

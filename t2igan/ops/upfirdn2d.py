@@ -8,13 +8,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-FIR_TAPS = (1.0, 3.0, 3.0, 1.0)  # the StyleGANs' low-pass filter, to be divided by 8
 
-
-def resample_filter() -> Tensor:
-    """The 4x4 low-pass filter, outer([1, 3, 3, 1]) / 64; sums to 1."""
-    taps = torch.tensor(FIR_TAPS)
-    return torch.outer(taps, taps) / taps.sum().square()
+def resample_filter(device: torch.device | None = None) -> Tensor:
+    """The 4x4 low-pass filter of the StyleGANs, outer([1, 3, 3, 1]) / 64; sums to 1. Nothing is copied to the device."""
+    i = torch.arange(4, dtype=torch.float32, device=device)
+    taps = 1 + i * (3 - i)
+    return torch.outer(taps, taps) / 64
 
 
 def upfirdn2d(
@@ -87,8 +86,12 @@ def upfirdn2d_reference(
 
 
 def upsample2d(img: Tensor, f: Tensor) -> Tensor:
-    """Double the size of [N, C, H, W] with the 4x4 filter `f`; what carries the RGB image from block to block."""
+    """Double the size of [N, C, H, W] with the 4x4 filter `f`; what carries the RGB image from block to block.
+
+    In the image's own dtype under autocast, too: bfloat16 would round it anew at every size.
+    """
     channels = img.shape[1]
     # padding=1 crops the transposed convolution's full result at once: the same as upfirdn2d(up=2, padding=(2, 1)).
     weight = (f * 4).to(img.dtype).expand(channels, 1, 4, 4).contiguous()
-    return F.conv_transpose2d(img, weight, stride=2, padding=1, groups=channels)
+    with torch.autocast(img.device.type, enabled=False):
+        return F.conv_transpose2d(img, weight, stride=2, padding=1, groups=channels)

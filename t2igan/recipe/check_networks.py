@@ -21,7 +21,13 @@ _FAMILIES = {
 
 def network_problems(recipe: GanRecipe) -> list[str]:
     """The contradictions between networks, loss and frozen networks, one line each."""
-    return [*_family(recipe), *_guidance(recipe), *_perceptual(recipe), *_backbone(recipe)]
+    return [
+        *_family(recipe),
+        *_guidance(recipe),
+        *_perceptual(recipe),
+        *_backbone(recipe),
+        *_minibatch(recipe),
+    ]
 
 
 def _family(recipe: GanRecipe) -> list[str]:
@@ -59,6 +65,21 @@ def _perceptual(recipe: GanRecipe) -> list[str]:
         return [f"loss.perceptual_weight: {weight} needs a network; set loss.perceptual, or the weight to 0"]
     return [
         "loss.perceptual: unused while loss.perceptual_weight is 0; set a weight, or loss.perceptual to null"
+    ]
+
+
+def _minibatch(recipe: GanRecipe) -> list[str]:
+    """Minibatch statistics compare images of one forward pass: some number of them up to the group must divide it."""
+    group = getattr(recipe.discriminator, "minibatch_std", 0)
+    pieces = {
+        train.batch_gpu or train.batch
+        for train in (at_stage(recipe, i).train for i in range(len(recipe.stages)))
+    }
+    return [
+        f"discriminator.minibatch_std: no 2 to {group} images of {piece} make groups of equal size; "
+        f"choose a train.batch_gpu that is a multiple of {group}, or set minibatch_std to 0"
+        for piece in sorted(pieces)
+        if group and all(piece % size for size in range(2, group + 1))
     ]
 
 

@@ -18,7 +18,7 @@ from t2igan.losses.projected_gan import Guide
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
-CROP = 64  # images larger than this are cropped to it (StyleGAN-T, section 7 of the spec)
+CROP = 64  # StyleGAN-T's: images larger than this are cropped to it (section 7 of the spec); GigaGAN's guide sees the whole
 
 
 def build_guide(config: ProjectedGANConfig | GigaGANLossConfig, device: torch.device) -> Guide | None:
@@ -27,7 +27,7 @@ def build_guide(config: ProjectedGANConfig | GigaGANLossConfig, device: torch.de
         return None
     if isinstance(config.guide, SmallClipTowerConfig):
         return load_tower(config.guide.checkpoint).to(device)
-    return _open_clip_guide(config.guide, device)
+    return _open_clip_guide(config.guide, device, crops=isinstance(config, ProjectedGANConfig))
 
 
 def build_frozen(config: Config, device: torch.device) -> dict[str, nn.Module]:
@@ -40,20 +40,20 @@ def build_frozen(config: Config, device: torch.device) -> dict[str, nn.Module]:
     return {} if section is None else {"perceptual": build_perceptual(section).to(device)}
 
 
-def _open_clip_guide(config: ClipGuidanceConfig, device: torch.device) -> ClipGuide:
+def _open_clip_guide(config: ClipGuidanceConfig, device: torch.device, *, crops: bool) -> ClipGuide:
     model = weights.open_clip_model(config.model, pretrained=config.pretrained, quick_gelu=config.quick_gelu)
-    return ClipGuide(model.visual).eval().requires_grad_(False).to(device)
+    return ClipGuide(model.visual, crops=crops).eval().requires_grad_(False).to(device)
 
 
 class ClipGuide(nn.Module):
-    """An open_clip image tower with its crop, resize and normalisation; the text tower is not kept."""
+    """An open_clip image tower with its resize and normalisation, after a crop if it crops; the text tower is not kept."""
 
     mean: Tensor
     std: Tensor
 
-    def __init__(self, visual: Any) -> None:
+    def __init__(self, visual: Any, *, crops: bool) -> None:
         super().__init__()
-        self.visual = visual
+        self.visual, self.crops = visual, crops
         size = visual.image_size
         self.side = size[0] if isinstance(size, tuple) else int(size)
         self.register_buffer("mean", torch.tensor(CLIP_MEAN)[:, None, None])
@@ -61,7 +61,8 @@ class ClipGuide(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """[N, 3, R, R] in [0, 1] -> [N, D], not normalised."""
-        images = F.interpolate(_random_crop(images), size=(self.side, self.side), mode="area")
+        images = _random_crop(images) if self.crops else images
+        images = F.interpolate(images, size=(self.side, self.side), mode="area")
         return self.visual((images - self.mean) / self.std)
 
 

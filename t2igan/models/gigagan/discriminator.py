@@ -49,10 +49,10 @@ class Flatten(nn.Module):
         self.conv = EqualConv(channels + bool(std_group), channels, kernel=3)
         self.dense = Dense(channels * size * size, channels, activation="lrelu")
 
-    def forward(self, x: Tensor) -> Tensor:
-        """[N, C, 4, 4] -> [N, C, 1, 1]."""
+    def forward(self, x: Tensor, samples: int) -> Tensor:
+        """[N, C, 4, 4], of which so many consecutive ones are alike, -> [N, C, 1, 1]."""
         if self.std_group:
-            x = minibatch_std(x, self.std_group)
+            x = minibatch_std(x, self.std_group, samples=samples)
         return self.dense(self.conv(x).flatten(1))[:, :, None, None]
 
 
@@ -77,10 +77,10 @@ class Stage(nn.Module):
             else ResidualBlock(channels, self.channels, 2)
         )
 
-    def forward(self, x: Tensor | None, img: Tensor) -> Tensor:
+    def forward(self, x: Tensor | None, img: Tensor, kinds: int = 1) -> Tensor:
         """Maps [M, C, r, r] from the stage before and images [N, 3, r, r] -> [M + N, C', r / 2, r / 2], or without N.
 
-        Images enter where their size is judged.
+        Images enter where their size is judged. N / kinds of them are real ones, as many generated ones, ...
         """
         if self.from_rgb is not None:
             entering = self.from_rgb(img.to(memory_format=torch.channels_last))
@@ -91,7 +91,8 @@ class Stage(nn.Module):
             for layer in self.attention:
                 pixels = pixels + self.gain * layer(pixels)
             x = to_maps(pixels, x).to(x.dtype)
-        return self.end(self.blocks(x))
+        x = self.blocks(x)
+        return self.end(x, len(img) // kinds) if isinstance(self.end, Flatten) else self.end(x)
 
 
 @dataclass(frozen=True)
@@ -153,17 +154,21 @@ class Discriminator(nn.Module):
             self.vision.backbone.eval()
         return self
 
-    def features(self, pyramid: list[Tensor]) -> Features:
-        """Images [N, 3, r, r] in [-1, 1] of r = R, ..., 8, 4, the largest first -> features."""
-        return Features(
-            self.trunk(pyramid), None if self.vision is None else self.vision.features(pyramid[0])
-        )
+    def features(self, pyramid: list[Tensor], *, kinds: int = 1) -> Features:
+        """Images -> features.
 
-    def trunk(self, pyramid: list[Tensor]) -> list[Tensor]:
+        Args:
+            pyramid: images [N, 3, r, r] in [-1, 1] of r = R, ..., 8, 4, the largest first.
+            kinds: N / kinds real images come first, then as many generated ones, ...; minibatch statistics keep them apart.
+        """
+        seen = None if self.vision is None else self.vision.features(pyramid[0])
+        return Features(self.trunk(pyramid, kinds=kinds), seen)
+
+    def trunk(self, pyramid: list[Tensor], *, kinds: int = 1) -> list[Tensor]:
         """The maps of `features`, without the second discriminator."""
         x, maps = None, []
         for stage, img in zip(self.stages, pyramid, strict=True):
-            x = stage(x, img)
+            x = stage(x, img, kinds)
             maps.append(x)
         return maps
 

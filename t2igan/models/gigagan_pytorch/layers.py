@@ -10,7 +10,6 @@ from t2igan.ops.adaptive_conv import adaptive_conv2d
 from t2igan.ops.layers import SLOPE
 from t2igan.types import NoiseMode
 
-BLUR_TAPS = (1.0, 2.0, 1.0)
 MIN_HIDDEN, REDUCTION = 32, 4  # of squeeze and excitation
 
 
@@ -107,7 +106,8 @@ class BlurUp(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, H, W] -> [N, C, 2 H, 2 W]."""
-        channels, taps = x.shape[1], torch.tensor(BLUR_TAPS, device=x.device, dtype=x.dtype)
+        channels, i = x.shape[1], torch.arange(3, device=x.device, dtype=x.dtype)
+        taps = 1 + i * (2 - i)  # 1, 2, 1
         y = F.pad(F.interpolate(x, scale_factor=2, mode="bilinear"), (1, 1, 1, 1), mode="reflect")
         kernel = torch.outer(taps, taps) / taps.sum().square()
         return F.conv2d(y, kernel.expand(channels, 1, 3, 3).contiguous(), groups=channels)

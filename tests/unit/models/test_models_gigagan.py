@@ -194,6 +194,19 @@ def test_verdicts_do_not_depend_on_the_batch():
         torch.testing.assert_close(whole[:, i : i + 1], alone, atol=1e-4, rtol=1e-4)
 
 
+@pytest.mark.parametrize("group", [2, 3, 4])
+def test_minibatch_statistics_never_mix_real_and_generated_images_nor_sizes(group: int):
+    D, c, reals = build(D_CONFIG.model_copy(update={"minibatch_std": group})), ask(), images()
+    fakes = [img.flip(0) * 0.5 for img in reals]
+    others = [img + 1 for img in fakes]
+    alone = D.score(D.features(reals), c)
+    for beside in (fakes, others):
+        pair = [torch.cat(both) for both in zip(reals, beside, strict=True)]
+        both = D.score(D.features(pair, kinds=2), c)
+        for whole, own in zip(both.exits, alone.exits, strict=True):
+            torch.testing.assert_close(whole[:, :1], own, atol=1e-5, rtol=1e-5)
+
+
 def test_several_images_of_a_prompt_are_judged_as_they_are_alone():
     D, c, first = build(D_CONFIG), ask(), images()
     second = [img.flip(0) for img in first]

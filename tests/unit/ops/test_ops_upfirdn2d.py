@@ -48,3 +48,16 @@ def test_the_resample_filter_sums_to_one_and_is_symmetric():
     assert f.sum() == 1
     assert torch.equal(f, f.flip(0))
     assert torch.equal(f, f.T)
+
+
+def test_the_image_is_doubled_in_its_own_dtype_under_autocast():
+    img, f = torch.randn(1, 3, 8, 8), resample_filter()
+    with torch.autocast("cpu", torch.bfloat16):
+        doubled = upsample2d(img, f)
+    assert doubled.dtype == torch.float32
+    assert torch.equal(doubled, upsample2d(img, f))
+
+
+def test_the_filter_is_the_square_of_one_three_three_one():
+    taps = torch.tensor([1.0, 3.0, 3.0, 1.0])
+    assert torch.equal(resample_filter(), torch.outer(taps, taps) / 64)

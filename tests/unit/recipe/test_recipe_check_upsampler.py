@@ -38,6 +38,7 @@ def test_shipped_upsamplers_have_none(name: str):
         ((*UPSAMPLER, "loss.perceptual=null"), "loss.perceptual_weight: 0.5 needs a network"),
         ((*UPSAMPLER, "loss.perceptual_weight=0"), "loss.perceptual: unused while loss.perceptual_weight is 0"),
         ((*UPSAMPLER, "stages.0.trains=text_encoder"), "the conditioner 'none' has nothing to train"),
+        ((*UPSAMPLER, "discriminator.minibatch_std=4", "train.batch_gpu=1"), "discriminator.minibatch_std: no 2 to 4 images of 1"),
         ((*UPSAMPLER, "metrics={features: {kind: random_conv}}"), "metrics: they judge pictures drawn from prompts"),
     ],
 )  # fmt: skip

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch.nn.functional as F
 from tiny import tiny_clip
 
 from t2igan.features.config import SmallClipTowerConfig
-from t2igan.losses.config import ClipGuidanceConfig, ProjectedGANConfig
+from t2igan.losses.config import ClipGuidanceConfig, GigaGANLossConfig, ProjectedGANConfig
 from t2igan.train.guide import CROP, build_guide
 
 CPU = torch.device("cpu")
@@ -45,6 +46,18 @@ def test_gradient_reaches_the_images(open_clip_guide):
     embedding.sum().backward()
     assert images.grad is not None
     assert images.grad.abs().max() > 0
+
+
+def test_gigagans_guide_sees_the_whole_of_a_large_image(open_clip_guide, tmp_path: Path):
+    config = GigaGANLossConfig(
+        clip_weight=1, guide=ClipGuidanceConfig(model=str(tmp_path / "tests-guide.json"), pretrained=None)
+    )
+    torch.manual_seed(0)
+    guide = build_guide(config, CPU)
+    assert guide is not None
+    image = torch.rand(1, 3, 4 * CROP, 4 * CROP)
+    whole = F.interpolate(image, size=(32, 32), mode="area")
+    torch.testing.assert_close(guide(image), open_clip_guide(whole))
 
 
 def test_large_images_are_cropped_and_small_ones_are_seen_whole(open_clip_guide):

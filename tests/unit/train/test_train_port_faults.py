@@ -65,9 +65,9 @@ def watch(state: TrainState) -> list[Seen]:
     features, score = D.features, D.score
     latest: list[Tensor] = []
 
-    def see(pyramid: list[Tensor]) -> Any:
+    def see(pyramid: list[Tensor], *, kinds: int = 1) -> Any:
         latest[:] = [pyramid[0].detach()]
-        return features(pyramid)
+        return features(pyramid, kinds=kinds)
 
     def judge(found: Any, c: Condition) -> Verdicts:
         verdicts = score(found, c)
@@ -158,9 +158,9 @@ def test_d_is_frozen_in_gs_phase_and_g_draws_without_a_graph_in_ds():
     D: Any = state.networks["D"]
     features, asked = D.features, []
 
-    def see(pyramid: list[Tensor]) -> Any:
+    def see(pyramid: list[Tensor], *, kinds: int = 1) -> Any:
         asked.append((any(p.requires_grad for p in D.parameters()), pyramid[0].requires_grad))
-        return features(pyramid)
+        return features(pyramid, kinds=kinds)
 
     D.features = see
     train(state, repeat(batch_of(COLOURS)), lambda _: None)
