@@ -16,7 +16,7 @@ from t2igan import checkpoint
 from t2igan.convert.gigagan_pytorch_config import MODULATIONS, config_of
 from t2igan.errors import CheckpointError
 from t2igan.models.gigagan_pytorch.generator import Generator
-from t2igan.models.gigagan_pytorch.layers import BLUR_TAPS
+from t2igan.models.gigagan_pytorch.layers import blur_taps
 
 Tensors = Mapping[str, Tensor]
 CLIP = "text_encoder.clip."  # checkpoints carry a whole CLIP; here the conditioner does
@@ -138,7 +138,7 @@ def _cut(tensors: Tensors, network: Generator) -> dict[str, Tensor]:
 
 def _check_blur(tensors: Tensors) -> None:
     """Refuse blurs other than the package's own, which is built into our network."""
-    wanted = torch.tensor(BLUR_TAPS)
+    wanted = blur_taps()
     for name, value in tensors.items():
         if BLUR.search(name) and not (
             value.shape == wanted.shape and torch.equal(value.float().cpu(), wanted)

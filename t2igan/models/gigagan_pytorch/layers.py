@@ -101,13 +101,18 @@ class Excitation(nn.Module):
         return self.excite(F.silu(self.squeeze(means))).sigmoid().to(x.dtype)[:, :, None, None]
 
 
+def blur_taps(device: torch.device | None = None) -> Tensor:
+    """The filter along one side, [1, 2, 1], to be divided by 4. Nothing is copied to the device."""
+    i = torch.arange(3, dtype=torch.float32, device=device)
+    return 1 + i * (2 - i)
+
+
 class BlurUp(nn.Module):
     """Doubles a map: bilinear, then a 3x3 blur that mirrors at the border; nothing is learned."""
 
     def forward(self, x: Tensor) -> Tensor:
         """[N, C, H, W] -> [N, C, 2 H, 2 W]."""
-        channels, i = x.shape[1], torch.arange(3, device=x.device, dtype=x.dtype)
-        taps = 1 + i * (2 - i)  # 1, 2, 1
+        channels, taps = x.shape[1], blur_taps(x.device).to(x.dtype)
         y = F.pad(F.interpolate(x, scale_factor=2, mode="bilinear"), (1, 1, 1, 1), mode="reflect")
         kernel = torch.outer(taps, taps) / taps.sum().square()
         return F.conv2d(y, kernel.expand(channels, 1, 3, 3).contiguous(), groups=channels)
