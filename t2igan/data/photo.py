@@ -15,6 +15,7 @@ import torch
 from PIL import Image, ImageOps
 from torch import Tensor
 
+from t2igan.data.photo_limit import pixels_allowed
 from t2igan.data.pixels import is_rotated, is_transparent, to_rgb
 from t2igan.errors import DataError
 
@@ -23,6 +24,7 @@ SUFFIXES = frozenset((".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp",
 CHANGED = {"1": "black and white", "L": "grey", "LA": "grey", "P": "palette", "PA": "palette"}
 PNG_DEPTH = 24  # byte of a PNG that says how many bits a sample has
 TIFF_DEPTH = 258  # the tag that says so
+SHRINK = "Cut or shrink it first, or raise the limit: --max-megapixels."
 
 
 @dataclass(frozen=True)
@@ -41,7 +43,7 @@ def picture_size(path: Path, *, max_pixels: int) -> tuple[int, int]:
     Raises:
         DataError: as `read_photo`, as far as a header tells.
     """
-    with _open(path, max_pixels) as picture:
+    with pixels_allowed(max_pixels), _open(path, max_pixels) as picture:
         return picture.size
 
 
@@ -55,22 +57,31 @@ def read_photo(path: Path, *, max_pixels: int) -> Photo:
     Raises:
         DataError: if it cannot be read, is too large, or holds float pixels.
     """
-    with _open(path, max_pixels) as opened:
-        notes = _notes(path, opened)
+    with pixels_allowed(max_pixels), _open(path, max_pixels) as opened:
         try:
+            notes = _notes(path, opened)
             opened.load()
             upright = ImageOps.exif_transpose(opened) if is_rotated(opened) else opened
-            has_alpha = is_transparent(upright) and not upright.mode.startswith("I")
-            layer = upright.convert("RGBA") if has_alpha else to_rgb(upright)
+            layer, alpha = _layers(upright)
         except Exception as error:  # decoders raise almost anything on broken bytes
             raise DataError(f"{path}: does not decode ({error}). Fetch or save it again.") from error
         if upright is not opened:
             notes.append("turned upright by EXIF")
-        alpha = layer.getchannel("A") if has_alpha else None
         profile = opened.info.get("icc_profile")
         return Photo(
             _pixels(layer.convert("RGB")), alpha, profile if _is_rgb(profile) else None, tuple(notes)
         )
+
+
+def _layers(upright: Image.Image) -> tuple[Image.Image, Image.Image | None]:
+    """Colours, and transparency of mode L if there is any."""
+    if not is_transparent(upright):
+        return to_rgb(upright), None
+    if upright.mode.startswith("I"):  # 16-bit grey, of which a PNG can declare one value transparent
+        shown = np.asarray(upright) != upright.info["transparency"]
+        return to_rgb(upright), Image.fromarray(shown.astype(np.uint8) * 255)
+    layer = upright.convert("RGBA")
+    return layer, layer.getchannel("A")
 
 
 def enlarged(photo: Photo, image: Tensor) -> Image.Image:
@@ -92,12 +103,16 @@ def _open(path: Path, max_pixels: int) -> Image.Image:
     """A picture of which only the header was read."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # judged by max_pixels instead
+            warnings.simplefilter(
+                "ignore"
+            )  # of size, which max_pixels judges, and of damage, which decoding finds
             picture = Image.open(path, formats=FORMATS)
     except FileNotFoundError as error:
         raise DataError(f"{path}: no such file.") from error
     except Image.DecompressionBombError as error:
-        raise DataError(f"{path}: too many pixels ({error}). Cut or shrink it first.") from error
+        raise DataError(
+            f"{path}: far more pixels than the {max_pixels:,} that may be read. {SHRINK}"
+        ) from error
     except Exception as error:  # decoders raise almost anything on broken bytes
         raise DataError(
             f"{path}: not a picture that can be read ({error}). Known: {', '.join(FORMATS)}."
@@ -106,7 +121,7 @@ def _open(path: Path, max_pixels: int) -> Image.Image:
         picture.close()
         raise DataError(
             f"{path}: {picture.width} x {picture.height} pixels are more than the {max_pixels:,} that may be read. "
-            f"Cut or shrink it first, or raise the limit: --max-megapixels."
+            f"{SHRINK}"
         )
     if picture.mode == "F":
         picture.close()
@@ -116,9 +131,11 @@ def _open(path: Path, max_pixels: int) -> Image.Image:
 
 def _notes(path: Path, picture: Image.Image) -> list[str]:
     """What is unusual about a picture, by its header."""
-    frames = getattr(picture, "n_frames", 1)
+    frames = _frames(path)
     notes = []
-    if frames > 1 and picture.format != "MPO":  # the further ones of an MPO are previews
+    if frames is None:
+        notes.append("first frame, as others are damaged")
+    elif frames > 1 and picture.format != "MPO":  # the further ones of an MPO are previews
         notes.append(f"first of {frames} frames")
     if _has_16_bits(path, picture):
         notes.append("16 bits reduced to 8")
@@ -126,6 +143,17 @@ def _notes(path: Path, picture: Image.Image) -> list[str]:
         kind = "grey" if picture.mode.startswith("I") else CHANGED.get(picture.mode, picture.mode)
         notes.append(f"{kind} made RGB")
     return notes
+
+
+def _frames(path: Path) -> int | None:
+    """How many there are, or None where not all of them can be found."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of damage, which is told by None
+        with Image.open(path, formats=FORMATS) as picture:  # anew, as a search that fails leaves it anywhere
+            try:
+                return getattr(picture, "n_frames", 1)
+            except Exception:  # decoders raise almost anything on broken bytes
+                return None
 
 
 def _has_16_bits(path: Path, picture: Any) -> bool:
@@ -139,9 +167,9 @@ def _has_16_bits(path: Path, picture: Any) -> bool:
     return max(depths) > 8
 
 
-def _is_rgb(profile: bytes | None) -> bool:
+def _is_rgb(profile: object) -> bool:
     """Whether an ICC profile is one of RGB colours, by its header."""
-    return profile is not None and profile[16:20] == b"RGB "
+    return isinstance(profile, bytes) and profile[16:20] == b"RGB "
 
 
 def _pixels(picture: Image.Image) -> Tensor:

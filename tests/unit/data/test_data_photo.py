@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,7 @@ from tiny_upsamplers import picture
 
 from t2igan.data.photo import Photo, enlarged, picture_size, read_photo
 from t2igan.data.photo_files import find_pictures, name_outputs
+from t2igan.data.photo_limit import pixels_allowed
 from t2igan.errors import DataError
 
 LIMIT = 10**6
@@ -91,25 +95,31 @@ def test_16_bits_are_reduced_and_that_is_said(tmp_path: Path):
     assert np.abs(photo.image[0].numpy() - grey / 257).max() <= 0.5
 
 
-def test_a_png_with_16_bits_a_colour_is_noticed_though_pillow_keeps_silent(tmp_path: Path):
-    import struct
-    import zlib
+def png_of_16_bits(path: Path, colour_type: int, row: bytes, *, transparent: bytes = b"") -> Path:
+    """Two pixels by two, both rows alike."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
-    rows = b"".join(b"\0" + bytes([200, 7, 100, 7, 50, 7]) * 2 for _ in range(2))
-    head = struct.pack(">IIBBBBB", 2, 2, 16, 2, 0, 0, 0)
-    data = (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", head)
-        + chunk(b"IDAT", zlib.compress(rows))
-        + chunk(b"IEND", b"")
-    )
-    (tmp_path / "a.png").write_bytes(data)
-    photo = read(tmp_path / "a.png")
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 2, 2, 16, colour_type, 0, 0, 0))
+    hidden = chunk(b"tRNS", transparent) if transparent else b""
+    pixels = chunk(b"IDAT", zlib.compress(b"\0" + row + b"\0" + row))
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + head + hidden + pixels + chunk(b"IEND", b""))
+    return path
+
+
+def test_a_png_with_16_bits_a_colour_is_noticed_though_pillow_keeps_silent(tmp_path: Path):
+    photo = read(png_of_16_bits(tmp_path / "a.png", 2, bytes([200, 7, 100, 7, 50, 7]) * 2))
     assert photo.notes == ("16 bits reduced to 8",)
     assert photo.image[:, 0, 0].tolist() == [200, 100, 50]
+
+
+def test_a_transparent_grey_of_16_bits_is_transparency(tmp_path: Path):
+    row = struct.pack(">HH", 40_000, 40_001)  # the same grey of 8 bits
+    photo = read(png_of_16_bits(tmp_path / "a.png", 0, row, transparent=struct.pack(">H", 40_001)))
+    assert photo.alpha is not None
+    assert np.asarray(photo.alpha).tolist() == [[255, 0], [255, 0]]
+    assert photo.image.unique().tolist() == [156]
 
 
 def test_of_an_animation_the_first_frame_is_read(tmp_path: Path):
@@ -117,6 +127,29 @@ def test_of_an_animation_the_first_frame_is_read(tmp_path: Path):
     photo = read(saved(RGB, tmp_path / "a.png", save_all=True, append_images=[second]))
     assert photo.notes == ("first of 2 frames",)
     assert torch.equal(photo.image, picture(6, 9))
+
+
+@pytest.mark.parametrize(("name", "share"), [("a.gif", 0.65), ("a.tif", 0.55)])
+def test_of_a_file_that_is_cut_off_behind_its_first_frame_that_frame_is_read(
+    tmp_path: Path, name: str, share: float
+):
+    second = RGB.transpose(Image.Transpose.ROTATE_180)
+    whole = saved(RGB, tmp_path / name, save_all=True, append_images=[second])
+    before, data = read(whole), whole.read_bytes()
+    whole.write_bytes(data[: int(len(data) * share)])
+    after = read(whole)
+    assert (before.notes[0], after.notes[0]) == ("first of 2 frames", "first frame, as others are damaged")
+    assert torch.equal(after.image, before.image)
+
+
+@pytest.mark.parametrize("name", ["a.gif", "a.tif"])
+def test_a_file_that_is_cut_off_anywhere_is_read_or_is_a_data_error(tmp_path: Path, name: str):
+    path = saved(RGB, tmp_path / name, save_all=True, append_images=[RGB, RGB])
+    data = path.read_bytes()
+    for length in range(0, len(data), 11):
+        path.write_bytes(data[:length])
+        with contextlib.suppress(DataError):
+            assert read(path).image.shape == (3, 6, 9)
 
 
 def test_an_rgb_profile_is_kept_and_another_is_not(tmp_path: Path):
@@ -136,6 +169,35 @@ def test_a_huge_picture_is_refused_by_its_header(tmp_path: Path):
     for function in (picture_size, read_photo):
         with pytest.raises(DataError, match=r"9 x 6 pixels are more than the 53 .* --max-megapixels"):
             function(path, max_pixels=53)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.webp", "a.gif", "a.tif"])
+def test_the_limit_that_was_asked_for_holds_in_place_of_pillows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)
+    path = saved(RGB, tmp_path / name)
+    with pytest.raises(Image.DecompressionBombError):
+        Image.open(path)
+    assert read_photo(path, max_pixels=54).image.shape == (3, 6, 9)
+    with pytest.raises(DataError, match=r"9 x 6 pixels are more than the 53 .* --max-megapixels"):
+        read_photo(path, max_pixels=53)
+    with pytest.raises(DataError, match=r"far more pixels than the 20 that may be read.* --max-megapixels"):
+        picture_size(path, max_pixels=20)
+    assert Image.MAX_IMAGE_PIXELS == 20
+
+
+def test_pillows_limit_comes_back_with_the_last_of_several_readers(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 20)
+    first, second, third = pixels_allowed(30), pixels_allowed(50), pixels_allowed(10)
+    seen = []
+    for step in (first.__enter__, second.__enter__, third.__enter__):
+        step()
+        seen.append(Image.MAX_IMAGE_PIXELS)
+    for reader in (second, first, third):
+        reader.__exit__(None, None, None)
+        seen.append(Image.MAX_IMAGE_PIXELS)
+    assert seen == [30, 50, 50, 30, 20, 20]
 
 
 def test_files_that_are_no_pictures_are_named(tmp_path: Path):
