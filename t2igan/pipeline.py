@@ -66,6 +66,8 @@ class TextToImage:
                 f"{name}: holds no {weights} weights; only a run's state/*.safetensors has raw ones."
             )
         config = decode_json(json.dumps(header.config), GeneratorConfig, source=f"header of {name}")
+        with torch.device("meta"):  # a header may describe a network that no memory holds
+            checkpoint.check_fit(build_generator(config), own, source=str(name))
         G = build_generator(config)
         checkpoint.load_strictly(G, own, source=str(name))
         section = decode_json(json.dumps(header.conditioner), ConditionerConfig, source=f"header of {name}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -66,7 +66,7 @@ class Upscaler:
         source = f"header of {place}"
         config = decode_json(json.dumps(header.config), UpsamplerConfig, source=source)
         own = part(tensors, "G_ema")
-        G = _bare(config)
+        G = _bare(config, own, source=str(place))
         checkpoint.load_strictly(G, own, source=str(place))
         conditioner = None
         if G.c_dim:
@@ -183,12 +183,15 @@ class Upscaler:
         return self.conditioner([""] * count if prompts is None else list(prompts))
 
 
-def _bare(config: UpsamplerConfig) -> Any:
+def _bare(config: UpsamplerConfig, tensors: Mapping[str, Tensor], *, source: str) -> Any:
     """A network that waits for its tensors: without memory of its own, unless it has some that no file stores."""
     with torch.device("meta"):
         G = build_upsampler(config)
     stored = G.state_dict()
-    return G if all(name in stored for name, _ in G.named_buffers()) else build_upsampler(config)
+    if all(name in stored for name, _ in G.named_buffers()):
+        return G
+    checkpoint.check_fit(G, tensors, source=source)  # a header may describe a network that no memory holds
+    return build_upsampler(config)
 
 
 def _part_of(

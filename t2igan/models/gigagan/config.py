@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -11,6 +11,13 @@ from t2igan.config import Config
 from t2igan.features.config import BackboneConfig
 
 FIRST = 4  # pixels of the learned constant, and of the lowest level of the pyramid
+LARGEST = (
+    8192  # pixels; this and the bounds below keep a checkpoint's header from asking for any amount of work
+)
+Count = Annotated[int, Field(ge=1, le=64)]
+Depth = Annotated[int, Field(ge=0, le=64)]
+Width = Annotated[int, Field(ge=1, le=1 << 14)]
+Side = Annotated[int, Field(ge=FIRST, le=LARGEST)]
 
 
 def _is_power_of_two(resolution: int) -> int:
@@ -22,11 +29,11 @@ def _is_power_of_two(resolution: int) -> int:
 class TextLayersConfig(Config):
     """Learned transformer on top of frozen text tokens; G and D each have one."""
 
-    width: int = Field(default=1024, ge=8)
+    width: int = Field(default=1024, ge=8, le=1 << 14)
     """Length of its tokens, t_local, and of t_global."""
-    depth: int = Field(default=4, ge=0)
+    depth: Depth = 4
     """Layers; 0 = a linear map of the frozen tokens."""
-    heads: int = Field(default=16, ge=1)
+    heads: int = Field(default=16, ge=1, le=1024)
     """Attention heads."""
 
     @model_validator(mode="after")
@@ -41,38 +48,38 @@ class GigaGANConfig(Config):
 
     arch: Literal["gigagan"] = "gigagan"
     """Architecture name."""
-    z_dim: int = Field(default=128, ge=1)
+    z_dim: int = Field(default=128, ge=1, le=1 << 14)
     """Length of the latent z."""
-    w_dim: int = Field(default=1024, ge=8)
+    w_dim: int = Field(default=1024, ge=8, le=1 << 14)
     """Length of w."""
-    c_dim: int = Field(default=768, ge=1)
+    c_dim: int = Field(default=768, ge=1, le=1 << 16)
     """Width of the frozen text tokens. Must equal the conditioner's."""
-    resolution: int = Field(default=64, ge=8)
+    resolution: int = Field(default=64, ge=8, le=LARGEST)
     """Output size in pixels, a power of two; stages override it."""
     text: TextLayersConfig = Field(default_factory=TextLayersConfig)
     """Learned text layers."""
-    mapping_layers: int = Field(default=4, ge=1)
+    mapping_layers: Count = 4
     """Layers of the mapping MLP."""
-    mapping_lr_multiplier: float = Field(default=0.01, gt=0)
+    mapping_lr_multiplier: float = Field(default=0.01, gt=0, le=1e3)
     """Learning-rate multiplier of the mapping MLP."""
-    channel_base: int = Field(default=16384, ge=16)
+    channel_base: int = Field(default=16384, ge=16, le=1 << 20)
     """Channels at resolution r are min(channel_base // r, channel_max)."""
-    channel_max: int = Field(default=1600, ge=8)
+    channel_max: int = Field(default=1600, ge=8, le=1 << 14)
     """Most channels of any layer."""
-    blocks: tuple[int, ...] = (3, 3, 3, 2, 2)
+    blocks: tuple[Count, ...] = Field(default=(3, 3, 3, 2, 2), min_length=1, max_length=12)
     """Blocks of two convolutions at 4, 8, 16, ... px; the very first has one convolution, those after a resolution's
     first are residual. The last number holds for all higher resolutions."""
-    kernels: tuple[int, ...] = (1, 1, 2, 4, 8)
+    kernels: tuple[Count, ...] = Field(default=(1, 1, 2, 4, 8), min_length=1, max_length=12)
     """Kernels in the bank of each convolution at 4, 8, 16, ... px; 1 = no selection. Continues as `blocks`."""
-    attention: dict[int, int] = Field(default_factory=lambda: {8: 2, 16: 2, 32: 1})
+    attention: dict[Side, Depth] = Field(default_factory=lambda: {8: 2, 16: 2, 32: 1})
     """Resolution -> pairs of self- and cross-attention; empty = none."""
     cross_attention: bool = True
     """Whether the pairs look at the text tokens; false leaves self-attention and feed-forward."""
-    head_dim: int = Field(default=64, ge=4)
+    head_dim: int = Field(default=64, ge=4, le=4096)
     """Channels of an attention head."""
-    block_gain: float = Field(default=0.4, gt=0)
+    block_gain: float = Field(default=0.4, gt=0, le=1e3)
     """Factor on residual blocks."""
-    attention_gain: float = Field(default=0.3, gt=0)
+    attention_gain: float = Field(default=0.3, gt=0, le=1e3)
     """Factor on what attention and its feed-forward add."""
     noise: bool = True
     """Whether layers add noise (strength starts at 0 and is learned)."""
@@ -110,7 +117,7 @@ class VisionAidedConfig(Config):
 
     backbone: BackboneConfig
     """The frozen network; the paper's is CLIP ViT-B/32's image tower."""
-    width: int = Field(default=256, ge=8)
+    width: int = Field(default=256, ge=8, le=1 << 14)
     """Channels that each feature map is projected to, by a fixed random matrix."""
 
 
@@ -119,31 +126,31 @@ class GigaGANDiscriminatorConfig(Config):
 
     arch: Literal["gigagan"] = "gigagan"
     """Architecture name."""
-    resolution: int = Field(default=64, ge=8)
+    resolution: int = Field(default=64, ge=8, le=LARGEST)
     """Size of the largest images; stages override it."""
-    c_dim: int = Field(default=768, ge=0)
+    c_dim: int = Field(default=768, ge=0, le=1 << 16)
     """Width of the frozen text tokens, which must equal the conditioner's; 0 = reads no text."""
     text: TextLayersConfig = Field(default_factory=TextLayersConfig)
     """Learned text layers; without text, a learned constant of its width."""
-    channel_base: int = Field(default=16384, ge=16)
+    channel_base: int = Field(default=16384, ge=16, le=1 << 20)
     """Channels at resolution r are min(channel_base // r, channel_max)."""
-    channel_max: int = Field(default=1536, ge=8)
+    channel_max: int = Field(default=1536, ge=8, le=1 << 14)
     """Most channels of any layer."""
-    blocks: tuple[int, ...] = (2, 2, 2, 2, 1)
+    blocks: tuple[Count, ...] = Field(default=(2, 2, 2, 2, 1), min_length=1, max_length=12)
     """Blocks at 4, 8, 16, ... px, the last of which halves the size. Continues as the generator's."""
-    attention: dict[int, int] = Field(default_factory=lambda: {8: 2, 16: 2, 32: 1})
+    attention: dict[Side, Depth] = Field(default_factory=lambda: {8: 2, 16: 2, 32: 1})
     """Resolution -> self-attention layers; empty = none."""
-    head_dim: int = Field(default=64, ge=4)
+    head_dim: int = Field(default=64, ge=4, le=4096)
     """Channels of an attention head."""
-    attention_gain: float = Field(default=0.3, gt=0)
+    attention_gain: float = Field(default=0.3, gt=0, le=1e3)
     """Factor on what attention adds."""
-    predictor_layers: int = Field(default=4, ge=1)
+    predictor_layers: Count = 4
     """Text-modulated 1x1 layers of a predictor."""
     multi_scale: bool = True
     """false: only the largest image is judged, and only at the end."""
-    smallest: int = Field(default=FIRST, ge=FIRST)
+    smallest: Side = FIRST
     """Smallest image that is judged, in pixels, a power of two: an upsampler's smallest is its input's size."""
-    minibatch_std: int = Field(default=0, ge=0)
+    minibatch_std: int = Field(default=0, ge=0, le=1024)
     """Samples in a group of the minibatch standard deviation; 0 = none, as in the text-to-image base model."""
     vision_aided: VisionAidedConfig | None = None
     """Second discriminator on frozen features; null = none."""

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from t2igan.config import Config
-from t2igan.models.gigagan.config import TextLayersConfig
+from t2igan.models.gigagan.config import LARGEST, Count, Depth, TextLayersConfig, Width
 
 
 class GigaGANUpsamplerConfig(Config):
@@ -19,38 +19,38 @@ class GigaGANUpsamplerConfig(Config):
 
     arch: Literal["gigagan_upsampler"] = "gigagan_upsampler"
     """Architecture name."""
-    z_dim: int = Field(default=128, ge=1)
+    z_dim: int = Field(default=128, ge=1, le=1 << 14)
     """Length of the latent z."""
-    w_dim: int = Field(default=512, ge=8)
+    w_dim: int = Field(default=512, ge=8, le=1 << 14)
     """Length of w."""
-    c_dim: int = Field(default=768, ge=0)
+    c_dim: int = Field(default=768, ge=0, le=1 << 16)
     """Width of the frozen text tokens, which must equal the conditioner's; 0 = reads no text."""
-    resolution: int = Field(default=512, ge=8)
+    resolution: int = Field(default=512, ge=8, le=LARGEST)
     """Size of the output in training, in pixels; stages override it. Images of any size can be enlarged later."""
-    scale: int = Field(default=8, ge=2)
+    scale: int = Field(default=8, ge=2, le=1024)
     """Factor on both sides, a power of two."""
     text: TextLayersConfig = Field(default_factory=lambda: TextLayersConfig(depth=2))
     """Learned text layers, where text is read."""
-    mapping_layers: int = Field(default=4, ge=1)
+    mapping_layers: Count = 4
     """Layers of the mapping MLP."""
-    mapping_lr_multiplier: float = Field(default=0.01, gt=0)
+    mapping_lr_multiplier: float = Field(default=0.01, gt=0, le=1e3)
     """Learning-rate multiplier of the mapping MLP."""
-    widths: tuple[int, ...] = (512, 512, 512, 512, 256, 128, 64)
+    widths: tuple[Width, ...] = Field(default=(512, 512, 512, 512, 256, 128, 64), max_length=12)
     """Channels at each size, from the bottom up."""
-    down_blocks: int = Field(default=1, ge=1)
+    down_blocks: Count = 1
     """Residual blocks of two convolutions at each size on the way down, the last of which halves the size."""
-    blocks: tuple[int, ...] = (1, 3, 4)
+    blocks: tuple[Count, ...] = Field(default=(1, 3, 4), min_length=1, max_length=12)
     """Blocks of two adaptive convolutions at each size on the way up. The first doubles the size and reads the map of the
     way down, those after it are residual. The last number holds for all larger sizes."""
-    kernels: tuple[int, ...] = (4,)
+    kernels: tuple[Count, ...] = Field(default=(4,), min_length=1, max_length=12)
     """Kernels in the bank of each convolution on the way up; 1 = no selection. Continues as `blocks`."""
-    attention: tuple[int, ...] = (2, 2, 1)
+    attention: tuple[Depth, ...] = Field(default=(2, 2, 1), max_length=12)
     """Pairs of self-attention and, where text is read, cross-attention; none at sizes beyond the list."""
-    head_dim: int = Field(default=64, ge=4)
+    head_dim: int = Field(default=64, ge=4, le=4096)
     """Channels of an attention head."""
-    block_gain: float = Field(default=0.4, gt=0)
+    block_gain: float = Field(default=0.4, gt=0, le=1e3)
     """Factor on residual blocks."""
-    attention_gain: float = Field(default=0.3, gt=0)
+    attention_gain: float = Field(default=0.3, gt=0, le=1e3)
     """Factor on what attention and its feed-forward add."""
     noise_max: float = Field(default=0.3, ge=0, lt=1)
     """Largest strength s of the noise on its input in training: sqrt(1 - s^2) image + s noise, s uniform from 0 on."""
