@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import logging
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -13,7 +16,7 @@ from t2igan import __version__, images
 from t2igan.data.photo import Photo, enlarged, picture_size, read_photo
 from t2igan.data.photo_files import Job, find_pictures, name_outputs
 from t2igan.errors import DataError, T2IGanError, UsageError
-from t2igan.files import check_folder
+from t2igan.files import check_folder, temporary_name
 from t2igan.sampling import choose_device
 from t2igan.upscaler.model import Upscaled, Upscaler
 from t2igan.upscaler.tiling import Tiling
@@ -61,11 +64,15 @@ def upscale_files(request: UpscaleRequest, on_progress: Progress | None = None) 
         on_progress: called with enlarged thousands of pixels that are done, and all of them.
 
     Raises:
-        UsageError: for a scale, tiling or prompt that the model cannot do, before any work.
+        UsageError: for a scale, tiling, prompt or limit that cannot be, before any work.
         DataError: if a folder or pattern holds no picture.
         CheckpointError: if the model cannot be read.
         T2IGanError: if the folder cannot be written.
     """
+    if not 0 < request.max_megapixels * 1e6 < math.inf:
+        raise UsageError(
+            f"--max-megapixels {request.max_megapixels:g}: give a finite number above 0, such as 1000."
+        )
     check_folder(request.out)
     sources = find_pictures(request.places, request.out)
     model = Upscaler.from_checkpoint(request.model or DEFAULT_UPSCALER, device=choose_device(request.device))
@@ -79,6 +86,8 @@ def upscale_files(request: UpscaleRequest, on_progress: Progress | None = None) 
             yield _upscale_file(model, request, job, scale, limit, told)
         except T2IGanError as error:
             yield Outcome(job, error=error)
+        except OSError as error:
+            yield Outcome(job, error=_not_written(job.path, error))
         if told is not None:
             told(1, 1)
 
@@ -99,6 +108,8 @@ def _checked_scale(model: Upscaler, request: UpscaleRequest) -> int:
 def _upscale_file(
     model: Upscaler, request: UpscaleRequest, job: Job, scale: int, limit: int, told: Progress | None
 ) -> Outcome:
+    with contextlib.suppress(FileNotFoundError):
+        temporary_name(job.path).stat()  # which tells before any work that a name is too long
     if job.path.exists() and not request.overwrite:
         raise UsageError(f"{job.path}: exists already. Choose another --out, or add --overwrite.")
     photo = read_photo(job.source, max_pixels=limit)
@@ -119,6 +130,12 @@ def _upscale_file(
     picture = enlarged(photo, done.images[0])
     images.save_png(job.path, picture, story)
     return Outcome(job, picture.size, photo.notes)
+
+
+def _not_written(path: Path, error: OSError) -> T2IGanError:
+    is_long = error.errno == errno.ENAMETOOLONG
+    advice = "Give the picture a shorter name." if is_long else "Choose another --out."
+    return T2IGanError(f"{path}: cannot be written ({error.strerror or error}). {advice}")
 
 
 def story_of(

@@ -29,12 +29,12 @@ def find_pictures(places: Sequence[str], out: Path) -> list[tuple[Path, Path]]:
     What lies below `out` is left out, as it may be an earlier result. A file that does not exist stays in the list.
 
     Raises:
-        DataError: if a folder or pattern holds no picture.
+        DataError: if a folder or pattern holds no picture, or cannot be looked up.
     """
     found: dict[Path, Path] = {}
     for place in places:
         path = Path(place)
-        if path.is_dir():
+        if _is_folder(path):
             names = [name for name in Folder(path).names() if _is_known(name)]
             several = [(path / name, Path(name)) for name in names]
         elif GLOB & set(place) and not path.exists():
@@ -50,6 +50,15 @@ def find_pictures(places: Sequence[str], out: Path) -> list[tuple[Path, Path]]:
         for source, name in new:
             found.setdefault(source, name)
     return list(found.items())
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError as error:
+        raise DataError(
+            f"{path}: cannot be looked up ({error.strerror}). Choose a place with a shorter name that you may read."
+        ) from error
 
 
 def name_outputs(sources: Sequence[tuple[Path, Path]], out: Path, scale: int) -> list[Job]:

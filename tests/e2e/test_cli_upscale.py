@@ -111,6 +111,25 @@ def test_one_that_fails_stops_no_other_and_leaves_nothing(here: Path, model: str
     assert lines[3] == "3 of 4 pictures failed"
 
 
+def test_a_name_that_would_become_too_long_stops_no_other(here: Path, model: str, capsys: Capture):
+    long = "n" * 246 + ".png"
+    store(here / "in" / long)
+    store(here / "in" / "a.png")
+    (here / "in" / "sub").mkdir()
+    store(here / "in" / "sub" / "b.png")
+    (here / "out").mkdir()
+    (here / "out" / "sub").touch()
+    assert main(["upscale", "in", "--model", model]) == 1
+    printed = capsys.readouterr()
+    assert printed.out == "out/a_x4.png  120 x 80\n"
+    lines = printed.err.splitlines()
+    assert "cannot be written (File name too long). Give the picture a shorter name." in lines[0]
+    assert lines[1:] == [
+        "error: out/sub/b_x4.png: cannot be written (Not a directory). Choose another --out.",
+        "2 of 3 pictures failed",
+    ]
+
+
 def test_an_existing_file_is_kept_unless_told_otherwise(here: Path, model: str, capsys: Capture):
     (here / "out").mkdir()
     (here / "out" / "photo_x4.png").write_text("precious")
@@ -145,6 +164,9 @@ def test_numbers_that_are_not_finite_are_an_error_and_no_picture(here: Path, mod
         (["--tile", "8", "--overlap", "7"], 2, "an overlap of 7 px"),
         (["--device", "abacus"], 2, "no such device"),
         (["--out", "photo.jpg/x"], 1, "photo.jpg/x: cannot be written"),
+        (["--max-megapixels", "inf"], 2, "--max-megapixels inf: give a finite number"),
+        (["--max-megapixels", "1e308"], 2, "--max-megapixels 1e+308: give a finite number"),
+        (["n" * 300], 4, "cannot be looked up (File name too long)"),
         (["nothing/*.png"], 4, "nothing/*.png: no picture in it"),
         (["--model", "fal/AuraSR-v2"], 1, "t2igan model convert aura-sr fal/AuraSR-v2 --out"),
         (["--model", "gone.safetensors"], 1, "gone.safetensors: no such checkpoint file"),
