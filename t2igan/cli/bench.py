@@ -101,20 +101,16 @@ def upscale(
 
     Example: t2igan bench upscale --untrained aura_sr --side 64 --precision fp32,bf16
     """
-    from t2igan.errors import UsageError
+    from t2igan.cli.upscale import pixels, tile_side
 
-    pieces = [piece.strip() for piece in side.split(",")]
-    if not all(piece.isdecimal() for piece in pieces):
-        raise UsageError(f"--side {side!r}: give whole numbers, as in 64,256.")
-    if tile != "auto" and not tile.isdecimal():
-        raise UsageError(f"--tile {tile}: give a whole number of pixels, or auto.")
+    sides, tile_or_auto = [pixels("--side", word.strip()) for word in side.split(",")], tile_side(tile)
     from t2igan.bench.upscale import bench_upscale
 
     found = bench_upscale(
         model,
         untrained=untrained,
-        sides=[int(piece) for piece in pieces],
-        tile="auto" if tile == "auto" else int(tile),
+        sides=sides,
+        tile=tile_or_auto,
         precisions=[name.strip() for name in precision.split(",")],
         repeats=repeats,
         device=device,

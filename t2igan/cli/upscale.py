@@ -11,6 +11,8 @@ import typer
 if TYPE_CHECKING:
     from t2igan.upscaling import Outcome
 
+LARGEST = 65_536  # pixels or tiles; beyond, numbers that no tensor can have
+
 
 def command(
     pictures: Annotated[
@@ -47,7 +49,8 @@ def command(
         ),
     ] = None,
     batch: Annotated[
-        int | None, typer.Option(min=1, help="Tiles per forward pass; does not change the picture.")
+        int | None,
+        typer.Option(min=1, max=LARGEST, help="Tiles per forward pass; does not change the picture."),
     ] = None,
     blend: Annotated[
         Literal["feather", "paste", "checkboard", "constant"],
@@ -73,19 +76,16 @@ def command(
     Example: t2igan upscale photo.jpg --model aurasr.safetensors
     """
     from t2igan.cli.progress_bar import progress_bar
-    from t2igan.errors import UsageError
     from t2igan.upscaler.tiling import Tiling
     from t2igan.upscaling import UpscaleRequest, upscale_files
 
-    if tile != "auto" and not tile.isdecimal():
-        raise UsageError(f"--tile {tile}: give a whole number of pixels, or auto.")
     request = UpscaleRequest(
         places=tuple(pictures),
         model=model,
         scale=scale,
         prompt=prompt,
         seed=seed,
-        tiling=Tiling("auto" if tile == "auto" else int(tile), overlap, batch, blend),
+        tiling=Tiling(tile_side(tile), overlap, batch, blend),
         has_noise=noise,
         has_one_latent=not per_tile_z,
         out=out,
@@ -100,6 +100,35 @@ def command(
     if failed:
         print(f"{len(failed)} of {len(outcomes)} pictures failed", file=sys.stderr)
         raise typer.Exit(failed[0].exit_code)
+
+
+def tile_side(word: str) -> int | Literal["auto"]:
+    """What --tile says.
+
+    Raises:
+        UsageError: if it is neither `auto` nor a whole number of at most LARGEST.
+    """
+    return "auto" if word == "auto" else pixels("--tile", word, or_else=", or auto")
+
+
+def pixels(option: str, word: str, *, or_else: str = "") -> int:
+    """A side in pixels.
+
+    Args:
+        option: which one it was given for.
+        word: what was given.
+        or_else: what else that option takes, for the message.
+
+    Raises:
+        UsageError: if it is no whole number, or more than LARGEST.
+    """
+    from t2igan.errors import UsageError
+
+    if not word.isdecimal():
+        raise UsageError(f"{option} {word}: give a whole number of pixels{or_else}.")
+    if len(word) > len(str(LARGEST)) or int(word) > LARGEST:  # int() itself refuses thousands of digits
+        raise UsageError(f"{option}: give at most {LARGEST:,} pixels{or_else}.")
+    return int(word)
 
 
 def _show(outcome: Outcome) -> Outcome:

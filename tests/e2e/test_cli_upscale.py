@@ -161,7 +161,10 @@ def test_numbers_that_are_not_finite_are_an_error_and_no_picture(here: Path, mod
         (["--prompt", "a cat"], 2, "--prompt: this model reads no text"),
         (["--tile", "7"], 2, "a tile of 7 px: this model needs a multiple of 2"),
         (["--tile", "big"], 2, "--tile big: give a whole number of pixels, or auto"),
+        (["--tile", "9" * 5000], 2, "--tile: give at most 65,536 pixels, or auto"),
+        (["--tile", "65538", "--blend", "paste"], 2, "--tile: give at most 65,536 pixels, or auto"),
         (["--tile", "8", "--overlap", "7"], 2, "an overlap of 7 px"),
+        (["--overlap", "9" * 31], 2, "px can overlap by 0 to"),
         (["--device", "abacus"], 2, "no such device"),
         (["--out", "photo.jpg/x"], 1, "photo.jpg/x: cannot be written"),
         (["--max-megapixels", "inf"], 2, "--max-megapixels inf: give a finite number"),
@@ -194,6 +197,11 @@ def test_what_cannot_be_is_one_line_and_nothing_is_written(
     assert message in printed.err
     assert len(printed.err.splitlines()) == 1
     assert sorted(here.iterdir()) == before
+
+
+def test_a_batch_of_more_tiles_than_can_be_counted_is_refused(here: Path, model: str, capsys: Capture):
+    assert main(["upscale", "photo.jpg", "--model", model, "--batch", "9" * 31]) == 2
+    assert "--batch" in capsys.readouterr().err.splitlines()[0]
 
 
 def test_a_prompt_reaches_no_pixel_of_a_generator_that_is_an_upsampler(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from t2igan.bench.upscale import bench_upscale
+from t2igan.cli.app import main
 from t2igan.cli.bench_tables import show_upscale
 from t2igan.errors import UsageError
 
@@ -41,3 +42,19 @@ def test_rates_and_shares_follow_from_times_and_flops(capsys: pytest.CaptureFixt
 def test_what_cannot_be_measured_is_refused(change: dict[str, Any], message: str):
     with pytest.raises(UsageError, match=message):
         bench_upscale(**change)
+
+
+@pytest.mark.parametrize(
+    ("option", "word", "message"),
+    [
+        ("--tile", "9" * 31, "--tile: give at most 65,536 pixels, or auto"),
+        ("--tile", "big", "--tile big: give a whole number of pixels, or auto"),
+        ("--side", f"64, {'9' * 5000}", "--side: give at most 65,536 pixels"),
+        ("--side", "64,", "--side : give a whole number of pixels"),
+    ],
+)
+def test_sides_that_no_tensor_can_have_are_one_line(
+    capsys: pytest.CaptureFixture[str], option: str, word: str, message: str
+):
+    assert main(["bench", "upscale", option, word]) == 2
+    assert capsys.readouterr().err.splitlines() == [f"error: {message}."]
