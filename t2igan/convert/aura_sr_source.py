@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from t2igan.errors import CheckpointError, UsageError, WeightsError, nearest
+from t2igan.upscaler.place import HUB_ID
 from t2igan.weight_places import import_library
 
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
@@ -19,7 +20,6 @@ LICENCES = {  # hub id -> what its page says
     "fal-ai/aurasr": UNCLEAR,
 }
 PICKLES = (".ckpt", ".pt", ".pth", ".bin", ".pkl")
-_HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
 _IN_CACHE = re.compile(r"models--([\w.-]+?)--([\w.-]+)/snapshots/([\w.-]+)/[^/]+$")
 
 
@@ -52,7 +52,7 @@ def find_source(name: str, *, config: Path | None = None, may_download: bool = F
         UsageError: if `may_download` has nothing to do.
     """
     path = Path(name)
-    if not path.exists() and _HUB_ID.fullmatch(name) and path.suffix not in (*PICKLES, ".safetensors"):
+    if not path.exists() and HUB_ID.fullmatch(name) and path.suffix not in (*PICKLES, ".safetensors"):
         return _from_hub(name, config, may_download=may_download)
     if may_download:
         raise UsageError(f"--download fetches a hub id such as fal/AuraSR-v2, but {name} is none.")
@@ -65,7 +65,7 @@ def find_source(name: str, *, config: Path | None = None, may_download: bool = F
 
 def _weights_at(path: Path) -> Path:
     if not path.exists():
-        raise CheckpointError(f"{path}: no such file or folder. A hub id has the form fal/AuraSR-v2.")
+        raise _none_at(path)
     if path.is_dir():
         if not (path / WEIGHTS).is_file():
             pickles = [file.name for file in sorted(path.iterdir()) if file.suffix in PICKLES]
@@ -77,6 +77,10 @@ def _weights_at(path: Path) -> Path:
             f"{path}: a pickle, which can run code when it is read. Give {WEIGHTS} from the same place."
         )
     return path
+
+
+def _none_at(name: str | Path) -> CheckpointError:
+    return CheckpointError(f"{name}: no such file or folder. A hub id has the form fal/AuraSR-v2.")
 
 
 def _described(weights: Path, config: Path) -> Source:
@@ -93,7 +97,10 @@ def _from_hub(name: str, config: Path | None, *, may_download: bool) -> Source:
         if may_download:
             places.append(_download(hub, name, file))
             continue
-        found = hub.try_to_load_from_cache(name, file)
+        try:
+            found = hub.try_to_load_from_cache(name, file)
+        except ValueError as error:  # the hub's own rules, which may change
+            raise _none_at(name) from error
         if not isinstance(found, str):
             hint = "" if name in LICENCES else nearest(name, LICENCES)
             raise WeightsError(

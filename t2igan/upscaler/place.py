@@ -9,7 +9,8 @@ from t2igan import checkpoint
 from t2igan.checkpoint import EMBEDDED
 from t2igan.errors import CheckpointError
 
-HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")
+# owner/name as the hub allows them, so that ../folder and the like are paths
+HUB_ID = re.compile(r"(?!.*(?:--|\.\.))\w(?:[\w.-]*\w)?/\w(?:[\w.-]*\w)?", re.ASCII)
 COMMANDS = {
     "generator": 'it draws from prompts: t2igan sample "..." --model FILE',
     "state": "it is for going on with a run; make a file to use of it: t2igan model export STATE --out FILE",

@@ -14,6 +14,7 @@ from t2igan.convert.aura_sr import load_upsampler
 from t2igan.convert.aura_sr_config import config_of, read_config
 from t2igan.convert.aura_sr_file import convert
 from t2igan.errors import CheckpointError, T2IGanError, UsageError, WeightsError
+from t2igan.upscaler.place import place_of
 
 WEIGHTS, CONFIG, _ = reference()
 
@@ -125,6 +126,22 @@ def test_a_hub_id_that_is_not_in_the_cache_says_how_to_get_it(
         convert("fal/AuraSR-v2", tmp_path / "M.safetensors", may_download=True)
     with pytest.raises(UsageError, match="--download fetches a hub id"):
         convert(str(write_model(tmp_path / "v")), tmp_path / "M.safetensors", may_download=True)
+
+
+@pytest.mark.parametrize(
+    "name", ["../Folder", "./Folder", "a--b/c", "a/b..c", "a/b-", "-a/b", ".a/b", "a/b.git", f"a/{'b' * 97}"]
+)
+def test_a_path_that_is_not_there_is_taken_for_no_hub_id(tmp_path: Path, name: str):
+    with pytest.raises(CheckpointError, match="no such file or folder"):
+        convert(name, tmp_path / "M.safetensors")
+
+
+@pytest.mark.parametrize("name", ["../Folder", "a--b/c", "a/b-"])
+def test_a_path_that_is_not_there_is_called_no_repository_of_weights(name: str):
+    with pytest.raises(CheckpointError, match="no such checkpoint file"):
+        place_of(name)
+    with pytest.raises(CheckpointError, match="a repository of weights"):
+        place_of("fal/AuraSR-v2")
 
 
 def test_a_folder_that_cannot_be_written_is_refused_before_work(tmp_path: Path):
