@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from importlib import resources
@@ -30,6 +31,7 @@ FORMAT = 1
 KINDS = ("generator", "upsampler", "clip", "judge", "state")
 CHECKSUM = "t2igan.checksum"
 EMBEDDED = "embedded:"
+EMBEDDED_FOLDER = Path(str(resources.files("t2igan"))) / "weights_embedded"
 SHARED_MODE = 0o644  # safetensors writes files that only their owner can read
 
 
@@ -60,16 +62,15 @@ def locate(name: str | Path) -> Path:
     text = str(name)
     if not text.startswith(EMBEDDED):
         path = Path(text)
-        if not path.is_file():
+        if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises where a name is too long
             raise CheckpointError(f"{path}: no such checkpoint file.")
         return path
-    folder = Path(str(resources.files("t2igan"))) / "weights_embedded"
-    path = folder / f"{text.removeprefix(EMBEDDED)}.safetensors"
-    if not path.is_file():
-        known = sorted(p.stem for p in folder.glob("*.safetensors"))
-        miss = text.removeprefix(EMBEDDED)
+    name = text.removeprefix(EMBEDDED)
+    path = EMBEDDED_FOLDER / f"{name}.safetensors"
+    if not os.path.isfile(path):  # noqa: PTH113 - the same
+        known = sorted(p.stem for p in EMBEDDED_FOLDER.glob("*.safetensors"))
         raise CheckpointError(
-            f"{text}: not inside the package{nearest(miss, known)} Known: {', '.join(known)}."
+            f"{text}: not inside the package{nearest(name, known) or '.'} Known: {', '.join(known)}."
         )
     return path
 

@@ -101,7 +101,7 @@ def test_an_upsampler_that_is_none_is_said_before_anything_is_written(
     base: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
     words = ["sample", "a", "--model", base, "--out", str(tmp_path / "out"), "--upscale"]
-    for name, message in ((base, "an upsampler is needed"), ("shapes_cilp", "did you mean 'shapes_clip'?")):
+    for name, message in ((base, "an upsampler is needed"), ("shapes_4x", "did you mean 'shapes_x4'?")):
         assert main([*words, name]) == 1
         assert message in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

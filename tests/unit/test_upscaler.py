@@ -8,9 +8,10 @@ import pytest
 import torch
 from tiny_upsamplers import Broken, Convolutional, Greedy, Nearest, picture, upscaler
 
-from t2igan.errors import T2IGanError, UsageError
+from t2igan.errors import CheckpointError, T2IGanError, UsageError
 from t2igan.tiles import Blend
 from t2igan.upscaler.memory import is_out_of_memory
+from t2igan.upscaler.place import place_of
 from t2igan.upscaler.tiling import Tiling
 
 
@@ -201,3 +202,26 @@ def test_text_reaches_a_network_that_reads_it_and_is_refused_by_others():
 def test_what_cannot_be_enlarged_is_a_usage_error(image: torch.Tensor, options: dict[str, Any], message: str):
     with pytest.raises(UsageError, match=message):
         upscaler(Nearest()).upscale(image, **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "start"),
+    [
+        ("nosuch", "nosuch: neither a file nor an upsampler inside the package. Give"),
+        ("", "'': neither a file nor an upsampler inside the package. Give"),
+        ("embedded:nosuch", "embedded:nosuch: neither a file nor an upsampler inside the package. Give"),
+        (
+            "shapes_4x",
+            "shapes_4x: neither a file nor an upsampler inside the package; did you mean 'shapes_x4'? Give",
+        ),
+        ("n" * 300, "n" * 300 + ": neither a file nor an upsampler inside the package. Give"),
+    ],
+)
+def test_an_unknown_name_is_told_where_upsamplers_are_and_only_those(name: str, start: str):
+    with pytest.raises(CheckpointError) as caught:
+        place_of(name)
+    assert str(caught.value) == f"{start} the path of a checkpoint, or one of these: shapes_x4."
+
+
+def test_an_embedded_upsampler_is_found_by_its_bare_name():
+    assert place_of("shapes_x4") == place_of("embedded:shapes_x4") == "embedded:shapes_x4"
