@@ -84,7 +84,14 @@ def _is_inert(found: Global) -> bool:
 
 def _persistent(meta: dict[str, Any]) -> Record:
     """An object of the official persistence wrapper; the source code that `meta` carries is ignored."""
-    return Record(str(meta["class_name"]), state=meta["state"])
+    return Record(_text(meta["class_name"]), state=meta["state"])
+
+
+def _text(value: object) -> str:
+    """A value that is text already: `str` of tuples within tuples could be of any length."""
+    if not isinstance(value, str):
+        raise TypeError(f"a name that is a {type(value).__name__}")
+    return value
 
 
 def _tensor(
@@ -116,8 +123,8 @@ def _sequence(items: list[Any] | tuple[Any, ...]) -> tuple[Any, ...]:
 
 def _bytes(text: str = "", encoding: str = "latin1") -> bytes:
     """Bytes as old pickle protocols write them: as text."""
-    if encoding not in ("latin1", "latin-1"):
-        raise ValueError(f"bytes written as {str(encoding)[:20]!r}")
+    if _text(encoding) not in ("latin1", "latin-1"):
+        raise ValueError(f"bytes written as {encoding[:20]!r}")
     return text.encode("latin1")
 
 
@@ -143,7 +150,7 @@ def _empty_dict() -> dict[Any, Any]:
 
 def _type_of_types(name: str) -> Global:
     """What dill writes for of writing `types.MethodType` and its like: a name; calling one makes a record."""
-    return Global("types", str(name))
+    return Global("types", _text(name))
 
 
 def _attribute(*args: Any) -> Global | Record:

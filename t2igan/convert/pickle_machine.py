@@ -28,7 +28,7 @@ CONSTANTS: dict[str, Callable[[], Any]] = {
     "EMPTY_DICT": dict,
     "EMPTY_SET": set,
 }
-DAMAGE = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError)
+DAMAGE = (ValueError, TypeError, KeyError, IndexError, AttributeError, OverflowError, RecursionError)
 
 
 class Machine:

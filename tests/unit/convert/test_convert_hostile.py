@@ -123,6 +123,10 @@ OTHERS: dict[str, tuple[bytes, str]] = {
     "setattr": (stack_global("builtins", "setattr") + text("a") + text("b") + text("c") + b"\x87R.", "builtins.setattr"),
     "another getattr": (stack_global("builtins", "getattr") + stack_global("dill", "_dill") + text("_import_module")
                         + stack_global("builtins", "setattr") + b"\x87R.", "builtins.getattr"),
+    "a type whose name doubles": (stack_global("dill._dill", "_load_type") + b")" + b"2\x86" * 60 + b"\x85R.", "a name that is a tuple"),
+    "a class whose name doubles": (stack_global("torch_utils.persistence", "_reconstruct_persistent_obj") + b"}"
+        + text("class_name") + b")" + b"2\x86" * 60 + b"s\x85R.", "a name that is a tuple"),
+    "an encoding that doubles": (stack_global("_codecs", "encode") + text("x") + b")" + b"2\x86" * 60 + b"\x86R.", "a name that is a tuple"),
     "terminal codes": (stack_global("os", "\x1b[2J\nsystem") + b".", "\\x1b[2J\\nsystem"),
     "a tuple as key": (b"})\x85K\1s.", "a key of type tuple"),
     "an unknown encoding": (stack_global("_codecs", "encode") + text("x") + text("zlib_codec") + b"\x86R.", "zlib_codec"),
