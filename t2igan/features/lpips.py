@@ -13,6 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load as load_safetensors
 from torch import Tensor, nn
 
@@ -185,6 +186,10 @@ def _tensors(kind: str, net: str, file: str | None) -> dict[str, Tensor]:
         except OSError as error:
             raise WeightsError(
                 f"LPIPS: {file} cannot be read ({error.strerror}). Correct the path."
+            ) from error
+        except (SafetensorError, KeyError) as error:  # KeyError: numbers of a type that torch has not
+            raise WeightsError(
+                f"LPIPS: {file} is no safetensors file, or a damaged one ({error}). Copy it again, or give {FILES[kind, net].name}."
             ) from error
     known = FILES[kind, net]
     read_verified(known.name, file=file, sha256=known.sha256, url=known.url)

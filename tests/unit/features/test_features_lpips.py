@@ -157,6 +157,19 @@ def test_what_is_missing_is_named_with_its_address_and_checksum(tmp_path: Path, 
         build_perceptual(LpipsConfig(backbone=str(tmp_path / "nowhere.safetensors")))
 
 
+def test_a_damaged_safetensors_file_is_refused_in_one_line(tmp_path: Path):
+    config = saved("alex", tmp_path)
+    whole = Path(str(config.backbone)).read_bytes()
+    for data in (b"", b"\xff" * 100, whole[:-8], whole.replace(b'"F32"', b'"F99"')):
+        (tmp_path / "bad.safetensors").write_bytes(data)
+        for part in ("backbone", "linear"):
+            with pytest.raises(
+                WeightsError, match=r"bad\.safetensors is no safetensors file, or a damaged one"
+            ) as caught:
+                build_perceptual(config.model_copy(update={part: str(tmp_path / "bad.safetensors")}))
+            assert len(str(caught.value).splitlines()) == 1
+
+
 def test_files_of_another_network_are_refused(tmp_path: Path):
     config = saved("alex", tmp_path)
     with pytest.raises(WeightsError, match="do not hold vgg's weights"):
