@@ -104,8 +104,8 @@ def _from_hub(name: str, config: Path | None, *, may_download: bool) -> Source:
         if not isinstance(found, str):
             hint = "" if name in LICENCES else nearest(name, LICENCES)
             raise WeightsError(
-                f"{name}: {file} is neither a path nor in the local hub cache{hint}. Add --download to fetch it, or give "
-                f"the folder that holds {WEIGHTS} and {CONFIG}."
+                f"{name}: {file} is neither a path nor in the local hub cache{hint or '.'} Add --download to fetch it, or "
+                f"give the folder that holds {WEIGHTS} and {CONFIG}."
             )
         places.append(Path(found))
     return _described(places[-1], config or places[0])

@@ -120,7 +120,7 @@ def test_a_hub_id_that_is_not_in_the_cache_says_how_to_get_it(
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
     with pytest.raises(WeightsError, match=r"fal/AuraSR-v2: config.json is neither .* Add --download"):
         convert("fal/AuraSR-v2", tmp_path / "M.safetensors")
-    with pytest.raises(WeightsError, match=r"did you mean 'fal/AuraSR-v2'"):
+    with pytest.raises(WeightsError, match=r"did you mean 'fal/AuraSR-v2'\? Add --download"):
         convert("fal/AuraSR-v3", tmp_path / "M.safetensors")
     with pytest.raises(WeightsError, match="cannot be fetched"):
         convert("fal/AuraSR-v2", tmp_path / "M.safetensors", may_download=True)
