@@ -11,7 +11,12 @@ import typer
 
 def command(
     model: Annotated[
-        str | None, typer.Option("--model", "-m", help="Checkpoint of a model that reads text tokens.")
+        str | None,
+        typer.Option(
+            "--model",
+            "-m",
+            help="Checkpoint of a model that reads text tokens; default: the embedded GigaGAN.",
+        ),
     ] = None,
     pairs: Annotated[int, typer.Option(min=1, help="Pairs of prompts a category.")] = 100,
     seed: Annotated[int, typer.Option(help="Chooses scenes and latents.")] = 0,
@@ -23,7 +28,7 @@ def command(
 ) -> None:
     """Replace some of a prompt's tokens by its twin's, and see whom the picture follows; for models of shapes.
 
-    Example: t2igan eval tokens --model runs/gigagan_shapes/snapshots/000400.0.safetensors
+    Example: t2igan eval tokens --pairs 40
     """
     from t2igan.cli.progress_bar import progress_bar
     from t2igan.evaluation.prompts.tokens import exchange_tokens

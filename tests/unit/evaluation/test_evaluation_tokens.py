@@ -47,4 +47,18 @@ def test_with_all_tokens_exchanged_the_picture_is_the_twins_own(tmp_path: Path):
 
 def test_a_model_without_tokens_is_refused():
     with pytest.raises(UsageError, match="reads no text tokens"):
-        exchange_tokens(None)
+        exchange_tokens("embedded:shapes")
+
+
+def test_in_the_embedded_gigagan_words_carry_colours_and_the_end_token_places():
+    follows = exchange_tokens(None, pairs=16)["follows"]
+    words, end = "all but the end token", "the end token alone"
+    for category, exchange in (
+        ("colour binding", words),
+        ("colour", words),
+        ("position", end),
+        ("background", end),
+    ):
+        assert follows[category]["none"]["own"]["value"] > 0.8
+        assert follows[category][exchange]["twin"]["value"] > 0.8
+        assert follows[category][exchange]["own"]["value"] < 0.1
