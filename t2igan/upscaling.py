@@ -45,6 +45,11 @@ class UpscaleRequest:
     device: str = "auto"
     max_megapixels: float = MAX_MEGAPIXELS
 
+    @property
+    def model_name(self) -> str:
+        """The model that was asked for, or the one inside the package; an empty name is an error of its own."""
+        return DEFAULT_UPSCALER if self.model is None else self.model
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -75,7 +80,7 @@ def upscale_files(request: UpscaleRequest, on_progress: Progress | None = None) 
         )
     check_folder(request.out)
     sources = find_pictures(request.places, request.out)
-    model = Upscaler.from_checkpoint(request.model or DEFAULT_UPSCALER, device=choose_device(request.device))
+    model = Upscaler.from_checkpoint(request.model_name, device=choose_device(request.device))
     scale = _checked_scale(model, request)
     jobs = name_outputs(sources, request.out, scale)
     limit = int(request.max_megapixels * 1e6) // scale**2
@@ -154,7 +159,7 @@ def story_of(
         "tile": done.tile,
         "overlap": done.overlap,
         "blend": request.tiling.blend,
-        "model": {"name": request.model or DEFAULT_UPSCALER, "fingerprint": model.fingerprint},
+        "model": {"name": request.model_name, "fingerprint": model.fingerprint},
         "conditioner": None if model.conditioner is None else model.conditioner.fingerprint,
         "created_by": f"t2igan {__version__}",
         "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),

@@ -173,6 +173,7 @@ def test_numbers_that_are_not_finite_are_an_error_and_no_picture(here: Path, mod
         (["nothing/*.png"], 4, "nothing/*.png: no picture in it"),
         (["--model", "fal/AuraSR-v2"], 1, "t2igan model convert aura-sr fal/AuraSR-v2 --out"),
         (["--model", "gone.safetensors"], 1, "gone.safetensors: no such checkpoint file"),
+        (["--model", ""], 1, "'': neither a file nor an upsampler inside the package"),
         (["--model", "n" * 300 + ".safetensors"], 1, "no such checkpoint file"),
         (
             ["--model", "embedded:shapes"],
