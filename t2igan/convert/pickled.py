@@ -29,6 +29,7 @@ DTYPES = {
     "BoolStorage": torch.bool,
 }
 Buffer = bytes | memoryview
+MOST_NUMBERS = 1 << 60
 
 
 @dataclass(frozen=True)
@@ -71,29 +72,41 @@ class PickledTensor:
     size: tuple[int, ...]
     stride: tuple[int, ...]
 
-    def read(self) -> Tensor:
-        """The tensor, on the CPU and with memory of its own.
+    def bare(self) -> Tensor:
+        """Shape and type, as a tensor on the meta device; no number is read.
 
         Raises:
             CheckpointError: if it reaches beyond its storage, or is larger than it.
         """
         storage, numel = self.storage, math.prod(self.size)
         last = self.offset + sum((n - 1) * step for n, step in zip(self.size, self.stride, strict=True))
-        # a stride of 0 could make a petabyte of one number
-        if numel and (last >= storage.numel or numel > storage.numel):
+        # a stride of 0 could make a petabyte of one number, and a side of 0 hide sides that torch cannot count
+        is_beyond = numel and (last >= storage.numel or numel > storage.numel)
+        if is_beyond or math.prod(max(n, 1) for n in self.size) >= MOST_NUMBERS:
             raise CheckpointError(
                 f"a tensor of shape {self.size} does not fit its {storage.numel} numbers. The file is damaged."
             )
-        if not numel:
-            return torch.empty(self.size, dtype=storage.dtype)
-        data = storage.fetch()
-        if len(data) != storage.numel * storage.dtype.itemsize:
+        return torch.empty(self.size, dtype=storage.dtype, device="meta")
+
+    def read(self) -> Tensor:
+        """The tensor, on the CPU and with memory of its own, which is no more than its own numbers take.
+
+        Raises:
+            CheckpointError: if it reaches beyond its storage, or is larger than it.
+        """
+        storage, bare = self.storage, self.bare()
+        if not bare.numel():
+            return torch.empty_like(bare, device="cpu")
+        data, itemsize = storage.fetch(), storage.dtype.itemsize
+        if len(data) != storage.numel * itemsize:
             raise CheckpointError(
                 f"a tensor has {len(data)} bytes where {storage.numel} numbers were announced. The file is damaged."
             )
-        # copied, as the file's bytes are neither writable nor aligned
-        flat = torch.frombuffer(bytearray(data), dtype=storage.dtype)
-        return flat.as_strided(self.size, self.stride, self.offset)
+        # viewed as whole numbers of that size, as numpy has no bfloat16; the file's bytes may lie anywhere
+        flat = np.frombuffer(data, f"i{itemsize}", offset=self.offset * itemsize)
+        strides = [step * itemsize if n > 1 else 0 for n, step in zip(self.size, self.stride, strict=True)]
+        view = np.lib.stride_tricks.as_strided(flat, self.size, strides, writeable=False)
+        return torch.from_numpy(np.array(view, order="C")).view(storage.dtype)
 
 
 @dataclass(eq=False)
@@ -119,17 +132,31 @@ class PickledArray:
     is_fortran: bool = False
     data: Buffer = b""
 
+    def bare(self) -> Tensor:
+        """Shape and type, as a tensor on the meta device; no number is read.
+
+        Raises:
+            CheckpointError: if its bytes are not as many as its shape says, or torch has no such numbers.
+        """
+        return self._made(is_bare=True)
+
     def read(self) -> Tensor:
         """The array as a tensor on the CPU, with memory of its own.
 
         Raises:
             CheckpointError: if its bytes are not as many as its shape says, or torch has no such numbers.
         """
+        return self._made(is_bare=False)
+
+    def _made(self, *, is_bare: bool) -> Tensor:
         try:
             if not isinstance(self.dtype, PickledDtype):
                 raise ValueError("it was never given a type")
             flat = np.frombuffer(self.data, self.dtype.real())
             shaped = flat.reshape(self.shape, order="F" if self.is_fortran else "C")
-            return torch.from_numpy(np.array(shaped, dtype=flat.dtype.newbyteorder("="), order="C"))
+            native = flat.dtype.newbyteorder("=")
+            if is_bare:
+                return torch.from_numpy(np.empty(0, native)).new_empty(shaped.shape, device="meta")
+            return torch.from_numpy(np.array(shaped, dtype=native, order="C"))
         except (ValueError, TypeError, OverflowError) as error:
             raise CheckpointError(f"a numpy array cannot be read ({error}). The file is damaged.") from error

@@ -24,6 +24,7 @@ from torch import nn
 from torch._utils import _rebuild_tensor_v2
 
 from t2igan.convert import module_tree, safe_pickle
+from t2igan.convert.pickled import DTYPES
 from t2igan.convert.stylegan_t_file import read_generator
 from t2igan.errors import CheckpointError
 
@@ -292,12 +293,34 @@ def test_a_tensor_may_be_any_view_of_its_storage():
     assert read_with_layout(0, (2, 2), (1, 2)).tolist() == [[0, 2], [1, 3]]
     assert read_with_layout(3, (), ()).item() == 3
     assert read_with_layout(9, (0, 5), (5, 1)).shape == (0, 5)
+    assert read_with_layout(1, (1, 2), (2**62, 2)).tolist() == [[1, 3]]
+
+
+@pytest.mark.parametrize("dtype", DTYPES.values())
+def test_numbers_of_every_type_are_read_as_they_are(dtype: torch.dtype):
+    expected = torch.tensor([[0, 1, 100], [7, 1, 0]]).to(dtype)
+    for is_zip in (True, False):
+        found = safe_pickle.load(
+            _write(torch_saved({"w": expected.t(), "one": expected[1, 0]}, is_zip=is_zip))
+        )
+        assert torch.equal(found["w"].read(), expected.t())
+        assert torch.equal(found["one"].read(), expected[1, 0])
+        assert (found["w"].bare().shape, found["w"].bare().dtype) == ((3, 2), dtype)
+
+
+@pytest.mark.parametrize("is_zip", [True, False])
+def test_views_of_one_storage_take_the_memory_of_their_own_numbers(is_zip: bool):
+    whole = torch.arange(50_000.0)
+    found = safe_pickle.load(_write(torch_saved({str(i): whole[i] for i in range(100)}, is_zip=is_zip)))
+    read = [view.read() for view in found.values()]
+    assert torch.stack(read).tolist() == list(range(100))
+    assert {tensor.untyped_storage().nbytes() for tensor in read} == {4}
 
 
 @pytest.mark.parametrize(
     "layout",
     [(2, (3,), (1,)), (0, (2, 2), (1, 9)), (0, (2**40,), (0,)), (0, (2**62, 2**62), (1, 1)), (-1, (2,), (1,)),
-     (0, (2,), (1, 1)), (0, (1,) * 99, (1,) * 99), (0, ("2",), (1,))],
+     (0, (2,), (1, 1)), (0, (0, 2**40, 2**40), (0, 0, 0)), (0, (1,) * 99, (1,) * 99), (0, ("2",), (1,))],
 )  # fmt: skip
 def test_a_tensor_that_is_larger_than_its_storage_or_outside_it_is_refused(layout: tuple[Any, ...]):
     with pytest.raises(CheckpointError):
