@@ -95,7 +95,7 @@ def _check(
 
 
 def _read(model: str | None, device: torch.device) -> Upscaler:
-    return Upscaler.from_checkpoint(model or DEFAULT_UPSCALER, device=device)
+    return Upscaler.from_checkpoint(DEFAULT_UPSCALER if model is None else model, device=device)
 
 
 def _untrained(arch: str, device: torch.device) -> Upscaler:

@@ -56,7 +56,7 @@ def prepare(request: UpscaleEvalRequest, device: torch.device) -> Prepared:
         DataError: if there are no pictures.
         WeightsError: if a network is asked for that is not on this machine.
     """
-    name = request.model or DEFAULT_UPSCALER
+    name = DEFAULT_UPSCALER if request.model is None else request.model
     upscaler = Upscaler.from_checkpoint(name, device=device)
     upscaler.num_passes(request.scale)
     recipe = request.recipe(upscaler)
