@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
+import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
@@ -16,9 +19,19 @@ from t2igan.errors import CheckpointError, T2IGanError, UsageError
 from t2igan.files import check_folder
 
 Which = Literal["ema", "raw"]
-Readers = dict[str, Callable[[], Tensor]]  # name -> what reads the tensor
 MAX_NAME = 200  # characters; names of networks' tensors have at most 80 or so
 BARE = "weights/"  # of a file with one set of weights
+
+
+@dataclass(frozen=True)
+class Unread:
+    """A tensor of a file."""
+
+    bare: Callable[[], Tensor]  # on the meta device: its shape, of which no number is read
+    read: Callable[[], Tensor]
+
+
+Readers = dict[str, Unread]
 
 
 def open_foreign(path: Path) -> tuple[Readers, dict[str, str]]:
@@ -39,13 +52,14 @@ def open_foreign(path: Path) -> tuple[Readers, dict[str, str]]:
 def _open_pickle(path: Path) -> Readers:
     tree = safe_pickle.load(path)
     try:
-        return {name: tensor.read for name, tensor in module_tree.tensors_of(tree).items()}
+        tensors = module_tree.tensors_of(tree)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
+    return {name: Unread(tensor.bare, tensor.read) for name, tensor in tensors.items()}
 
 
 def _open_safetensors(path: Path) -> tuple[Readers, dict[str, str]]:
-    names = checkpoint.read_layout(path)  # its errors are lines of ours
+    layout = checkpoint.read_layout(path)  # its errors are lines of ours
     try:
         file = safe_open(str(path), "pt")
         metadata = file.metadata() or {}
@@ -55,7 +69,10 @@ def _open_safetensors(path: Path) -> tuple[Readers, dict[str, str]]:
         raise CheckpointError(
             f"{path}: a t2igan checkpoint already; t2igan sample --model takes it as it is."
         )
-    return {name: lambda name=name: file.get_tensor(name) for name in names}, metadata
+    return {
+        name: Unread(partial(torch.empty, stored.shape, device="meta"), partial(file.get_tensor, name))
+        for name, stored in layout.items()
+    }, metadata
 
 
 def choose(readers: Readers, which: Which, prefixes: Mapping[Which, str], *, source: str) -> Readers:

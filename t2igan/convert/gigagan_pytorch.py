@@ -15,6 +15,7 @@ from torch import Tensor
 from t2igan import checkpoint
 from t2igan.convert.gigagan_pytorch_config import MODULATIONS, config_of
 from t2igan.errors import CheckpointError
+from t2igan.models.gigagan_pytorch.config import GigaGANPytorchConfig
 from t2igan.models.gigagan_pytorch.generator import Generator
 from t2igan.models.gigagan_pytorch.layers import blur_taps
 
@@ -71,6 +72,23 @@ def load_generator(tensors: Tensors, meta: Mapping[str, Any]) -> Generator:
     Raises:
         CheckpointError: if tensors are missing, unknown or of impossible shapes.
     """
+    config, renamed = _fitted(tensors, meta)
+    generator = Generator(config)
+    checkpoint.load_strictly(generator, renamed, source="gigagan-pytorch generator")
+    return generator.eval()
+
+
+def check_generator(tensors: Tensors, meta: Mapping[str, Any]) -> None:
+    """Refuse what `load_generator` would refuse by names and shapes; the tensors may be on the meta device.
+
+    Raises:
+        CheckpointError: if tensors are missing, unknown or of impossible shapes.
+    """
+    _fitted(tensors, meta)
+
+
+def _fitted(tensors: Tensors, meta: Mapping[str, Any]) -> tuple[GigaGANPytorchConfig, dict[str, Tensor]]:
+    """The config of these tensors, and the tensors under the names of such a network."""
     under = {k.removeprefix("weights/"): v for k, v in tensors.items() if k.startswith("weights/")}
     own = {k: v for k, v in (under or tensors).items() if not k.startswith(CLIP)}
     _check_blur(own)
@@ -78,11 +96,9 @@ def load_generator(tensors: Tensors, meta: Mapping[str, Any]) -> Generator:
     config = config_of(own, meta)
     with torch.device("meta"):  # before any memory is taken: the sizes come from a file that may be hostile
         skeleton = Generator(config)
-        renamed = _renamed(own, skeleton)
-        checkpoint.check_fit(skeleton, renamed, source="gigagan-pytorch generator")
-    generator = Generator(config)
-    checkpoint.load_strictly(generator, renamed, source="gigagan-pytorch generator")
-    return generator.eval()
+    renamed = _renamed(own, skeleton)
+    checkpoint.check_fit(skeleton, renamed, source="gigagan-pytorch generator")
+    return config, renamed
 
 
 def foreign_name(name: str) -> str:
@@ -109,7 +125,7 @@ def _renamed(tensors: Tensors, network: Generator) -> dict[str, Tensor]:
 
 
 def _shaped(name: str, value: Tensor) -> Tensor:
-    if name.endswith(".bank"):
+    if name.endswith(".bank") and value.ndim > 1:
         return value.flatten(0, 1)
     is_pixelwise = (
         name.endswith((".norm", ".noise_strength")) or ".self_block." in name or ".cross_block." in name
@@ -123,6 +139,12 @@ def _shaped(name: str, value: Tensor) -> Tensor:
 
 def _cut(tensors: Tensors, network: Generator) -> dict[str, Tensor]:
     """Rows of the one matrix for each convolution in turn: factors of its input channels, then logits of its kernels."""
+    for kind, ndim in (("weight", 2), ("bias", 1)):
+        shape = tuple(tensors[f"{MODULATIONS}.{kind}"].shape)
+        if len(shape) != ndim:
+            raise CheckpointError(
+                f"{MODULATIONS}.{kind}: shape {shape}, but it should have {ndim} dimensions."
+            )
     names = {id(module): name for name, module in network.named_modules()}
     found, start = {}, 0
     for _, conv in network.style_layers():
@@ -141,6 +163,6 @@ def _check_blur(tensors: Tensors) -> None:
     wanted = blur_taps()
     for name, value in tensors.items():
         if BLUR.search(name) and not (
-            value.shape == wanted.shape and torch.equal(value.float().cpu(), wanted)
+            value.shape == wanted.shape and (value.is_meta or torch.equal(value.float().cpu(), wanted))
         ):
             raise CheckpointError(f"{name}: not the blur [1, 2, 1], which t2igan builds in.")

@@ -13,7 +13,7 @@ from typing import Any
 from t2igan import weights
 from t2igan.checkpoint import Header
 from t2igan.convert.foreign_file import Which, below, check_target, choose, open_foreign, write
-from t2igan.convert.gigagan_pytorch import CLIP, load_generator
+from t2igan.convert.gigagan_pytorch import CLIP, check_generator, load_generator
 from t2igan.encode import to_json
 from t2igan.errors import CheckpointError, UsageError
 from t2igan.models.gigagan_pytorch.generator import Generator
@@ -109,10 +109,11 @@ def read_generator(path: str | Path, *, which: Which = "ema", told: dict[str, An
     readers, metadata = open_foreign(path)
     chosen = choose(readers, which, PREFIX, source=str(path))
     chosen = below(chosen, BARE_AVERAGE) or chosen
-    wanted = {name: read for name, read in chosen.items() if not name.startswith(CLIP)}
-    config = _config(metadata.get("meta", "{}")) | (told or {})
+    wanted = {name: tensor for name, tensor in chosen.items() if not name.startswith(CLIP)}
+    meta = {"config": _config(metadata.get("meta", "{}")) | (told or {})}
     try:
-        generator = load_generator({name: read() for name, read in wanted.items()}, {"config": config})
+        check_generator({name: tensor.bare() for name, tensor in wanted.items()}, meta)
+        generator = load_generator({name: tensor.read() for name, tensor in wanted.items()}, meta)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
     return Source(generator, len(chosen) - len(wanted))

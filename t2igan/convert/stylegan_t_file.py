@@ -14,7 +14,7 @@ from typing import Any
 from t2igan import weights
 from t2igan.checkpoint import Header
 from t2igan.convert.foreign_file import Which, check_target, choose, open_foreign, write
-from t2igan.convert.stylegan_t import TEXT_TOWER, load_generator
+from t2igan.convert.stylegan_t import TEXT_TOWER, check_generator, load_generator
 from t2igan.encode import to_json
 from t2igan.errors import CheckpointError, UsageError
 from t2igan.models.stylegan_t.generator import Generator
@@ -89,9 +89,10 @@ def read_generator(path: str | Path, *, which: Which = "ema") -> Source:
     readers, metadata = open_foreign(Path(path))
     meta = _meta(metadata.get("meta", "{}"))
     chosen = choose(readers, which, PREFIX, source=str(path))
-    wanted = {name: read for name, read in chosen.items() if not name.startswith(TEXT_TOWER)}
+    wanted = {name: tensor for name, tensor in chosen.items() if not name.startswith(TEXT_TOWER)}
     try:
-        generator = load_generator({name: read() for name, read in wanted.items()}, meta)
+        check_generator({name: tensor.bare() for name, tensor in wanted.items()}, meta)
+        generator = load_generator({name: tensor.read() for name, tensor in wanted.items()}, meta)
     except CheckpointError as error:
         raise CheckpointError(f"{path}: {error}") from error
     return Source(generator, len(chosen) - len(wanted))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from convert_pickles import module_of, pickled, reference, snapshot, torch_saved
+from convert_pickles import module_of, pickled, reference, snapshot, torch_saved, without_numbers
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -178,6 +178,14 @@ def test_impossible_shapes_are_one_line_before_any_memory_is_taken(
     with pytest.raises(CheckpointError, match=reason) as caught:
         read_generator(path)
     assert str(caught.value).isprintable()
+
+
+def test_shapes_are_refused_before_any_number_is_read(tmp_path: Path):
+    wrong = OFFICIAL | {"synthesis.b32.torgb.weight": torch.zeros(3, 64, 1, 1)}
+    for tensors, reason in ((wrong, "do not fit"), (OFFICIAL, "is missing or compressed")):
+        path = written(tmp_path, "G.pt", without_numbers(torch_saved(tensors, is_zip=True)))
+        with pytest.raises(CheckpointError, match=reason):
+            read_generator(path)
 
 
 def test_a_discriminator_alone_is_not_a_generator(tmp_path: Path):

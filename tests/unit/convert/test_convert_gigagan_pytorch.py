@@ -9,12 +9,13 @@ from typing import Any
 
 import pytest
 import torch
+from convert_pickles import torch_saved, without_numbers
 from safetensors.torch import save_file
 from torch import Tensor
 
 from t2igan import checkpoint, weights
-from t2igan.convert.gigagan_pytorch import foreign_name, load_generator
-from t2igan.convert.gigagan_pytorch_file import convert
+from t2igan.convert.gigagan_pytorch import check_generator, foreign_name, load_generator
+from t2igan.convert.gigagan_pytorch_file import convert, read_generator
 from t2igan.errors import CheckpointError, UsageError
 from t2igan.models import build_generator
 from t2igan.models.gigagan_pytorch.config import GigaGANPytorchConfig, HeadsConfig, PortTextConfig
@@ -128,6 +129,26 @@ def test_tensors_that_do_not_fit_are_named(change: dict[str, Tensor | None], rea
     tensors = foreign(built()) | change
     with pytest.raises(CheckpointError, match=reason):
         load_generator({name: value for name, value in tensors.items() if value is not None}, {})
+
+
+def test_shapes_are_refused_before_any_number_is_read(tmp_path: Path):
+    own = foreign(built())
+    for tensors, reason in (
+        (own | {"more": torch.ones(1)}, "1 tensors not known"),
+        (own, "missing or compressed"),
+    ):
+        (tmp_path / "G.pt").write_bytes(without_numbers(torch_saved(tensors, is_zip=True)))
+        with pytest.raises(CheckpointError, match=reason):
+            read_generator(tmp_path / "G.pt")
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1, 1, 1, 1, 1)])
+def test_a_tensor_of_any_other_shape_is_one_line(shape: tuple[int, ...]):
+    own = foreign(built())
+    for name in own:
+        with pytest.raises(CheckpointError) as caught:
+            check_generator(own | {name: torch.empty(shape, device="meta")}, {})
+        assert str(caught.value).isprintable()
 
 
 def saved(folder: Path, G: Generator) -> Path:
