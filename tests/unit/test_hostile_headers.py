@@ -100,3 +100,16 @@ def test_numbers_out_of_all_proportion_are_refused_before_a_generator_is_built(
 ):
     with pytest.raises(T2IGanError, match=next(iter(change))):
         TextToImage.from_checkpoint(generator(tmp_path, **change))
+
+
+@pytest.mark.parametrize(
+    "change", [{"num_res_blocks": 10**9}, {"mapping_layers": 10**9}, {"channel_max": 1 << 20}]
+)
+def test_a_stylegan_t_of_endless_depth_or_width_is_refused_by_its_header(
+    tmp_path: Path, change: dict[str, Any]
+):
+    header, tensors = checkpoint.read("embedded:shapes", kind="generator")
+    header.config.update(change)
+    checkpoint.save(tmp_path / "model.safetensors", tensors, header)
+    with pytest.raises(T2IGanError, match=f"{next(iter(change))}.*less than or equal to"):
+        TextToImage.from_checkpoint(tmp_path / "model.safetensors")

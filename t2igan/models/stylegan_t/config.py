@@ -16,21 +16,21 @@ class StyleGANTConfig(Config):
 
     arch: Literal["stylegan_t"] = "stylegan_t"
     """Architecture name."""
-    z_dim: int = Field(default=64, ge=1)
+    z_dim: int = Field(default=64, ge=1, le=65536)
     """Length of the latent z."""
-    c_dim: int = Field(default=768, ge=0)
+    c_dim: int = Field(default=768, ge=0, le=65536)
     """Length of the pooled text embedding; 0 = unconditional. Must equal the conditioner's."""
-    resolution: int = Field(default=64, ge=8)
+    resolution: int = Field(default=64, ge=8, le=8192)
     """Output size in pixels, a power of two; stages override it."""
-    channel_base: int = Field(default=32768, ge=32)
+    channel_base: int = Field(default=32768, ge=32, le=1 << 20)
     """Channels at resolution r are min(channel_base // r, channel_max)."""
-    channel_max: int = Field(default=512, ge=8)
+    channel_max: int = Field(default=512, ge=8, le=16384)
     """Most channels of any layer."""
     channels_per_resolution: dict[int, int] | None = None
     """Channels of each resolution, instead of the formula; for imported models that follow none."""
-    num_res_blocks: int = Field(default=2, ge=0)
+    num_res_blocks: int = Field(default=2, ge=0, le=64)
     """Pairs of (plain, residual) convolutions in each block."""
-    mapping_layers: int = Field(default=2, ge=1)
+    mapping_layers: int = Field(default=2, ge=1, le=64)
     """Layers of the mapping MLP."""
     mapping_lr_multiplier: float = Field(default=0.01, gt=0)
     """Learning-rate multiplier of the mapping MLP."""
