@@ -72,12 +72,13 @@ def split(lines: list[str], start: float) -> dict[str, Any]:
             own, _, module = line.removeprefix(IMPORT).split("|")
             imports[marks[-1][0]] += int(own) / 1e6
             packages[module.strip().split(".")[0]] += int(own) / 1e6
+    # what is imported behind the last mark, as the interpreter ends, is in no phase
     spent = {name: end - begin for (name, begin), (_, end) in pairwise(marks)}
     parts = {f"{name}_s": spent[name] - imports[name] for name in ("python", *PHASES[1:])}
     # what is left of the phase "imports" is the imports' own overhead
     whole = {
         "total_s": marks[-1][1] - start,
-        "imports_s": sum(imports.values()) + spent["imports"] - imports["imports"],
+        "imports_s": sum(imports[name] for name in spent) + spent["imports"] - imports["imports"],
     }
     longest = sorted(packages.items(), key=lambda item: -item[1])
     return {**whole, **parts, "packages": dict(longest[:NUM_PACKAGES])}

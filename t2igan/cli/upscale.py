@@ -45,7 +45,8 @@ def command(
     overlap: Annotated[
         int | None,
         typer.Option(
-            min=0, help="Overlap of tiles in pixels of the input; default: a quarter of the model's own side."
+            min=0,
+            help="Overlap of tiles in pixels of the input; default: a quarter of the model's own side with attention, half without.",
         ),
     ] = None,
     batch: Annotated[

@@ -30,7 +30,8 @@ class Tiling:
     Attributes:
         tile: side in pixels of the small image; `auto` = the network's own with attention, 4 times that without, and less where
             memory does not suffice.
-        overlap: of neighbours in pixels of the small image; None = a quarter of the network's own side.
+        overlap: of neighbours in pixels of the small image; None = a quarter of the network's own side with attention, half without, where
+            tiles are larger.
         batch: tiles a forward pass, which does not change the picture; None = as many as fill the area of a large tile.
         blend: `feather`, or a scheme of AuraSR's (`paste`, `checkboard`, `constant`), whose `auto` is the network's side.
     """
@@ -56,7 +57,8 @@ class Tiling:
 
     def plan(self, G: Upsampler, size: tuple[int, int], tile: int) -> tiles.Plan:
         """The tiles of an image of `size` (height, width)."""
-        usual = min(natural_tile(G) // 4, max(tile - G.multiple, 0)) if self.blend == "feather" else 0
+        share = natural_tile(G) // (4 if G.has_attention else 2)
+        usual = min(share, max(tile - G.multiple, 0)) if self.blend == "feather" else 0
         overlap = usual if self.overlap is None else self.overlap
         return tiles.plan(size, tile, overlap=overlap, multiple=G.multiple, scale=G.scale, blend=self.blend)
 

@@ -91,6 +91,7 @@ class GigaGANConfig(Config):
     @model_validator(mode="after")
     def _shapes_fit(self) -> GigaGANConfig:
         _is_power_of_two(self.resolution)
+        _check_channels(self.channel_base, self.resolution)
         _check_heads(self.attention, self.head_dim, self.channels)
         return self
 
@@ -181,6 +182,7 @@ class GigaGANDiscriminatorConfig(Config):
     def _shapes_fit(self) -> GigaGANDiscriminatorConfig:
         _is_power_of_two(self.resolution)
         _is_power_of_two(self.smallest)
+        _check_channels(self.channel_base, self.resolution)
         _check_heads(self.attention, self.head_dim, self.channels)
         return self
 
@@ -218,9 +220,16 @@ def at_resolution(values: tuple[int, ...], r: int) -> int:
     return values[min(r.bit_length() - FIRST.bit_length(), len(values) - 1)]
 
 
+def _check_channels(channel_base: int, resolution: int) -> None:
+    if channel_base < resolution:
+        raise ValueError(f"channel_base {channel_base} leaves no channel at {resolution} px")
+
+
 def _check_heads(attention: dict[int, int], head_dim: int, channels: Callable[[int], int]) -> None:
     for r in attention:
-        if channels(r) % min(head_dim, channels(r)):
+        if channels(r) % max(
+            1, min(head_dim, channels(r))
+        ):  # none at sizes beyond the base, which are not built
             raise ValueError(
                 f"attention at {r} px: {channels(r)} channels are no multiple of head_dim {head_dim}"
             )

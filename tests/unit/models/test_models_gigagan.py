@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from full_loss import double_precision
+from pydantic import ValidationError
 from torch import Tensor
 
 from t2igan.models import build_discriminator, build_generator
@@ -205,6 +208,12 @@ def test_minibatch_statistics_never_mix_real_and_generated_images_nor_sizes(grou
         both = D.score(D.features(pair, kinds=2), c)
         for whole, own in zip(both.exits, alone.exits, strict=True):
             torch.testing.assert_close(whole[:, :1], own, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("config", [GigaGANConfig, GigaGANDiscriminatorConfig])
+def test_a_base_that_leaves_no_channel_at_some_size_is_refused(config: Any):
+    with pytest.raises(ValidationError, match="channel_base 16 leaves no channel at 64 px"):
+        config(channel_base=16, attention={64: 1})
 
 
 def test_several_images_of_a_prompt_are_judged_as_they_are_alone():
