@@ -24,7 +24,7 @@ from t2igan.pipeline import TextToImage
 from t2igan.sampling import choose_device
 from t2igan.types import Condition
 
-DEFAULT_MODEL = "embedded:gigagan_shapes"
+TOKEN_MODEL = "embedded:gigagan_shapes"
 OnProgress = Callable[[int, int], None]  # pictures done, pictures to do
 Choice = Callable[[Tensor, Tensor], Tensor]
 # Where two prompts' words differ [N, L], and where they have tokens: which tokens come from the twin.
@@ -77,7 +77,7 @@ def exchange_tokens(
     Raises:
         UsageError: if the model reads no tokens, or its text encoder has none to compare.
     """
-    model = TextToImage.from_checkpoint(name or DEFAULT_MODEL, device=choose_device(device))
+    model = TextToImage.from_checkpoint(name or TOKEN_MODEL, device=choose_device(device))
     _need_tokens(model)
     net, found = load_judge(judge), shapes_pairs(pairs, seed=seed)
     categories = dict.fromkeys(pair.category for pair in found)

@@ -8,14 +8,18 @@ import pickle
 import sys
 import types
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 import torch
 from safetensors import safe_open
 from torch import Tensor, nn
+
+from t2igan.convert.stylegan_t_file import read_generator
+from t2igan.errors import CheckpointError
 
 REFERENCE = Path(__file__).parents[2] / "fixtures" / "stylegan_t" / "generator_32.safetensors"
 BUFFERS = ("x_avg", "resample_filter", "transform", "freqs", "phases", "noise_const")
@@ -109,3 +113,34 @@ def without_numbers(saved: bytes) -> bytes:
             if "/data/" not in name:
                 archive.writestr(name, source.read(name))
     return out.getvalue()
+
+
+class Calls:
+    """Pickles as a call of `function(*args)`."""
+
+    def __init__(self, function: Callable[..., Any], *args: Any) -> None:
+        self.call = function, args
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return self.call
+
+
+def write_pickle(data: bytes) -> Path:
+    """A file with these bytes, in the folder where a test stands."""
+    path = Path("file.pkl")
+    path.unlink(missing_ok=True)  # a new file, as the old one may still be mapped
+    path.write_bytes(data)
+    return path
+
+
+def refusal(data: bytes) -> str:
+    """The line that a file with these bytes is refused with."""
+    path = Path("hostile.pkl")
+    path.write_bytes(data)
+    with pytest.raises(CheckpointError, match=r"^hostile\.pkl: ") as caught:
+        read_generator(path)
+    line = str(caught.value)
+    assert line.isprintable()
+    assert len(line) < 400
+    assert not Path("ran").exists()
+    return line
