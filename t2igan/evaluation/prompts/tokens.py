@@ -77,7 +77,7 @@ def exchange_tokens(
     Raises:
         UsageError: if the model reads no tokens, or its text encoder has none to compare.
     """
-    model = TextToImage.from_checkpoint(name or TOKEN_MODEL, device=choose_device(device))
+    model = TextToImage.from_checkpoint(TOKEN_MODEL if name is None else name, device=choose_device(device))
     _need_tokens(model)
     net, found = load_judge(judge), shapes_pairs(pairs, seed=seed)
     categories = dict.fromkeys(pair.category for pair in found)
